@@ -1,0 +1,1 @@
+"""Verbs: the command line, synthesis, boards and reports."""

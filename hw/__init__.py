@@ -1,0 +1,1 @@
+"""Hardware: Amaranth components and the logic of each layer."""

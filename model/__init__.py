@@ -1,0 +1,1 @@
+"""Trained binary networks and the integer networks they are lowered to."""

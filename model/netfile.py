@@ -1,0 +1,138 @@
+"""Integer networks on disk: one safetensors file with a JSON header, safe to open untrusted.
+
+The tensors are named ``LAYER_INDEX.FIELD`` and hold signed integers; the header's metadata has one
+entry, ``htaflow``, a JSON object ``{"format": 1, "name": ..., "layers": [{"type": ..., "name": ...,
+FIELD: ...}, ...]}``. https://huggingface.co/docs/safetensors describes the container.
+"""
+
+import json
+import types
+import typing
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.files import write_atomic
+from htaflow.model.network import (
+    LAYER_TYPES,
+    Layer,
+    Network,
+    Problem,
+    describe_problems,
+    find_problems,
+)
+
+FORMAT = 1
+
+
+def save_network(network: Network, path: Path) -> None:
+    """Write ``network`` to ``path``; the same network always gives the same bytes."""
+    layers = [{"type": layer.type, **layer.scalars} for layer in network.layers]
+    header = {"format": FORMAT, "name": network.name, "layers": layers}
+    tensors = {
+        f"{index}.{name}": tensor
+        for index, layer in enumerate(network.layers)
+        for name, tensor in layer.tensors.items()
+    }
+    write_atomic(path, save(tensors, metadata={"htaflow": json.dumps(header)}))
+
+
+def load_network(path: Path) -> Network:
+    """Read and validate a network. Raises ``BadInputError`` that lists every problem."""
+    name, layers, problems = _read(path)
+    if not problems:
+        problems = find_problems(name, layers)
+    if problems:
+        raise BadInputError(describe_problems(str(path), problems))
+    return Network(name, layers)
+
+
+def check_file(path: Path) -> list[Problem]:
+    """Return every problem of the network file at ``path``; an empty list means valid."""
+    name, layers, problems = _read(path)
+    return problems or find_problems(name, layers)
+
+
+def _read(path: Path) -> tuple[str, tuple[Layer, ...], list[Problem]]:
+    """Return the name and layers in a file, or the problems that keep it from being read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("htaflow")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        return _unreadable("there is no such file", "check the path")
+    except IsADirectoryError:
+        return _unreadable("it is a folder", "name the network.safetensors inside it")
+    except (SafetensorError, OSError, TypeError) as error:
+        return _unreadable(f"it is no whole safetensors file ({error})", "write it again")
+    if text is None:
+        return _unreadable("its header has no 'htaflow' entry", "use a file that htaflow wrote")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return _unreadable(f"its 'htaflow' header is no JSON ({error})", "write it again")
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        return _unreadable(f"its format is not {FORMAT}", "use an htaflow of the same age")
+    entries = header.get("layers")
+    if not isinstance(entries, list) or not isinstance(header.get("name"), str):
+        return _unreadable("its header lacks 'name' or 'layers'", "write it again")
+    layers: list[Layer] = []
+    problems: list[Problem] = []
+    for index, entry in enumerate(entries):
+        prefix = f"{index}."
+        own = {
+            key.removeprefix(prefix): tensors.pop(key)
+            for key in list(tensors)
+            if key.startswith(prefix)
+        }
+        try:
+            layers.append(_build_layer(entry, own))
+        except BadInputError as error:
+            problems.append(Problem(f"layer {index}", str(error), "write the file again"))
+    problems += [
+        Problem("file", f"tensor {key!r} belongs to no layer", "remove it") for key in tensors
+    ]
+    return header["name"], tuple(layers), problems
+
+
+def _unreadable(what: str, fix: str) -> tuple[str, tuple[Layer, ...], list[Problem]]:
+    return "", (), [Problem("file", what, fix)]
+
+
+def _build_layer(entry: Any, tensors: dict[str, npt.NDArray[Any]]) -> Layer:
+    """Build one layer from its header entry and its tensors. Raises ``BadInputError``."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+        raise BadInputError("its header entry has no type")
+    kind = LAYER_TYPES.get(entry["type"])
+    if kind is None:
+        raise BadInputError(f"unknown type {entry['type']!r}{nearest(entry['type'], LAYER_TYPES)}")
+    given = {key: value for key, value in entry.items() if key != "type"} | tensors
+    hints = typing.get_type_hints(kind)
+    known = {field.name: field for field in fields(kind)}
+    for key in given.keys() - known.keys():
+        raise BadInputError(f"unknown field {key!r} of {kind.type}{nearest(key, known)}")
+    for key, field in known.items():
+        if key not in given:
+            if field.default is MISSING:
+                raise BadInputError(f"{kind.type} lacks its field '{key}'")
+        elif not _fits(given[key], hints[key]):
+            raise BadInputError(f"field '{key}' of {kind.type} has the wrong type")
+    return kind(**given)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a decoded ``value`` is of the type that a layer's field declares."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(hint))
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if origin is np.ndarray:
+        return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+    return type(value) is hint

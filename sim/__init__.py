@@ -1,0 +1,1 @@
+"""Cycle-accurate verification with cocotb."""

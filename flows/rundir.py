@@ -1,0 +1,156 @@
+"""The run directory: where one network's artefacts lie, and when a step need not run again."""
+
+import importlib.util
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from htaflow.model.errors import BadInputError
+from htaflow.model.files import digest
+from htaflow.model.netfile import load_network
+from htaflow.model.network import IntArray, Network
+
+
+@dataclass(frozen=True)
+class Run:
+    """Paths and contents of the run directory at ``path``; nothing is created by naming it."""
+
+    path: Path
+
+    @property
+    def network(self) -> Path:
+        """The integer network, written by ``train`` or copied in by ``convert``."""
+        return self.path / "network.safetensors"
+
+    @property
+    def train(self) -> Path:
+        """How the network was trained, and its accuracies."""
+        return self.path / "train.json"
+
+    @property
+    def test(self) -> Path:
+        """The test set: integers ``x`` ``[N, features]``, labels ``y`` ``[N]``."""
+        return self.path / "test.npz"
+
+    @property
+    def verilog(self) -> Path:
+        """The generated hardware."""
+        return self.path / "rtl" / "top.v"
+
+    @property
+    def interface(self) -> Path:
+        """What the generated hardware takes, yields and how long it needs."""
+        return self.path / "rtl" / "top.json"
+
+    def verify(self, level: str = "rtl") -> Path:
+        """The result of verification at ``level``."""
+        return self.path / "verify" / f"{level}.json"
+
+    def board(self, name: str) -> Path:
+        """The folder of one board's build."""
+        return self.path / "boards" / name
+
+    def board_report(self, name: str) -> Path:
+        """The result of one board's build."""
+        return self.board(name) / "report.json"
+
+    @property
+    def boards(self) -> list[str]:
+        """Names of the boards that have been built, sorted."""
+        return sorted(file.parent.name for file in self.path.glob("boards/*/report.json"))
+
+    @property
+    def page(self) -> Path:
+        """The report for people."""
+        return self.path / "report" / "index.html"
+
+    @property
+    def facts(self) -> Path:
+        """The report for programs."""
+        return self.path / "report" / "report.json"
+
+    def load_network(self) -> Network:
+        """Read the network. Raises ``BadInputError``, also when the run has none."""
+        if not self.path.is_dir():
+            raise BadInputError(f"{self.path}: there is no such run directory; {_HOW_TO_START}")
+        if not self.network.is_file():
+            raise BadInputError(f"{self.path}: it holds no network.safetensors; {_HOW_TO_START}")
+        return load_network(self.network)
+
+    def load_test(self) -> tuple[IntArray, IntArray] | None:
+        """Return the test set ``(x [N, features], y [N])``, or ``None`` if the run has none.
+
+        Raises ``BadInputError`` if the file is damaged.
+        """
+        try:
+            with self.test.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                frames, labels = file["x"], file["y"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BadInputError(
+                f"{self.test}: it is no whole test set ({error}); train again with --restart"
+            ) from None
+        if frames.ndim != 2 or labels.shape != frames.shape[:1]:
+            raise BadInputError(
+                f"{self.test}: x {list(frames.shape)} and y {list(labels.shape)} do not belong "
+                "together; train again with --restart"
+            )
+        return frames, labels
+
+
+_HOW_TO_START = "make one with 'htaflow train MODEL --out RUN' or 'htaflow convert FILE --out RUN'"
+
+
+def read_result(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object that a step left at ``path``, or ``None`` if the step has not run.
+
+    Raises ``BadInputError`` if there is a file but it is no JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"{path}: it is no JSON ({error}); delete it and run its step again"
+        ) from None
+    if not isinstance(value, dict):
+        raise BadInputError(f"{path}: it is no JSON object; delete it and run its step again")
+    return value
+
+
+def unchanged(result: Path, inputs: str, outputs: Iterable[Path] = ()) -> dict[str, Any] | None:
+    """Return the stored result of a step if it need not run again, else ``None``.
+
+    That is so when the JSON at ``result`` was made from the same ``inputs`` (a digest of
+    everything that the step reads, tool versions included) and every one of ``outputs`` exists.
+    """
+    try:
+        stored = read_result(result)
+    except BadInputError:
+        return None  # running the step again replaces the damaged file
+    if stored is None or stored.get("inputs") != inputs:
+        return None
+    return stored if all(path.is_file() for path in outputs) else None
+
+
+def source_digest(*packages: str) -> str:
+    """Return a digest of the Python sources of ``packages``, such as ``"htaflow.hw"``.
+
+    It stands in for their version: a result made by other code is not reused.
+    """
+    parts: list[str | bytes] = []
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise ValueError(f"{package} is not a package")
+        for folder in spec.submodule_search_locations:
+            for file in sorted(Path(folder).glob("*.py")):
+                parts += [package, file.name, file.read_bytes()]
+    return digest(*parts)

@@ -150,9 +150,9 @@ def _scores(layer: Dense, planes: Planes, count: int) -> IntArray:
             total += _unpack(plane, count).T.astype(np.int32) << bit
         popcounts[neurons] = total
     if layer.inputs == "bipolar":
-        return 2 * popcounts.T - layer.fan_in.astype(np.int32)
+        return np.asarray(2 * popcounts.T - layer.fan_in.astype(np.int32))
     negative = np.count_nonzero(layer.weights < 0, axis=1)
-    return popcounts.T - negative.astype(np.int32)
+    return np.asarray(popcounts.T - negative.astype(np.int32))
 
 
 def _by_fan_in(layer: Dense) -> Iterator[tuple[int, IntArray]]:

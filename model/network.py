@@ -190,13 +190,13 @@ class Dense(Layer):
     @property
     def fan_in(self) -> IntArray:
         """Number of nonzero weights of each neuron, ``[out]``."""
-        return np.count_nonzero(self.weights, axis=1)
+        return np.asarray(np.count_nonzero(self.weights, axis=1))
 
     @property
     def bounds(self) -> tuple[IntArray, IntArray]:
         """The least and the largest possible sum of each neuron, ``[out]`` each."""
-        positive = np.sum(self.weights, axis=1, where=self.weights > 0, dtype=np.int64)
-        negative = np.sum(self.weights, axis=1, where=self.weights < 0, dtype=np.int64)
+        positive = np.maximum(self.weights, 0).sum(axis=1, dtype=np.int64)
+        negative = np.minimum(self.weights, 0).sum(axis=1, dtype=np.int64)
         if self.inputs == "unipolar":
             return negative, positive
         return negative - positive, positive - negative
@@ -211,8 +211,8 @@ class Dense(Layer):
         if self.thresholds is None:
             raise ValueError(f"{self.name} has no thresholds")
         if self.inputs == "unipolar":
-            return self.thresholds + np.count_nonzero(self.weights < 0, axis=1)
-        return -((-self.thresholds.astype(np.int64) - self.fan_in) // 2)
+            return self.thresholds + np.asarray(np.count_nonzero(self.weights < 0, axis=1))
+        return np.asarray(-((-self.thresholds.astype(np.int64) - self.fan_in) // 2))
 
     def output(self, values: Values) -> Values:
         """``[out]`` bits, or ``[out]`` scores when there are no thresholds."""

@@ -1,0 +1,65 @@
+"""Dense layers as logic: one neuron after another, dead wires dropped."""
+
+import numpy as np
+
+from htaflow.hw.logic import FALSE, MAJORITY3, TRUE, XOR3, Logic, Net
+from htaflow.hw.neuron import count, neuron
+from htaflow.hw.vote import name_number
+from htaflow.model.network import Dense, Values
+
+
+def dense_logic(layer: Dense, values: Values) -> Logic:
+    """Return the logic of a ``Dense``: its bits, or its scores in two's complement.
+
+    Scores have the layer's width each, the first lowest.
+    """
+    logic = Logic(f"{layer.name}_logic", values.count)
+    output = layer.output(values)
+    rows, columns = np.nonzero(layer.weights)
+    flips = layer.weights[rows, columns] < 0
+    starts = np.searchsorted(rows, np.arange(len(layer.weights) + 1))
+    thresholds = layer.popcount_thresholds.tolist() if layer.thresholds is not None else None
+    for n in range(len(layer.weights)):
+        span = slice(starts[n], starts[n + 1])
+        inputs = [logic.inputs[i] for i in columns[span].tolist()]
+        flip = flips[span].tolist()
+        name = f"{layer.name}_n{n}"
+        if thresholds is not None:
+            net = neuron(logic, inputs, flip, thresholds[n])
+            name_number_bit(logic, name, net)
+            logic.outputs.append(net)
+        else:
+            score = _score(logic, layer, output, inputs, flip)
+            name_number(logic, name, score)
+            logic.outputs += score
+    return logic
+
+
+def name_number_bit(logic: Logic, name: str, net: Net) -> None:
+    """Name ``net``, unless it is a constant, an input or has a name."""
+    if net > TRUE and net not in logic.inputs:
+        logic.names.setdefault(net, name)
+
+
+def _score(
+    logic: Logic, layer: Dense, output: Values, inputs: list[Net], flip: list[bool]
+) -> list[Net]:
+    """Return the sum of one neuron in two's complement, ``output.width`` bits, low bit first."""
+    popcounts = count(logic, inputs, flip)
+    if layer.inputs == "bipolar":  # sum = 2 * popcount - fan-in
+        doubled, offset = [FALSE, *popcounts], -len(inputs)
+    else:  # sum = popcount - number of negative weights
+        doubled, offset = popcounts, -sum(flip)
+    return _add_constant(logic, doubled, offset, output.width)
+
+
+def _add_constant(logic: Logic, number: list[Net], constant: int, width: int) -> list[Net]:
+    """Return ``number + constant`` modulo 2**width, ``number`` being unsigned."""
+    extended = (number + [FALSE] * width)[:width]
+    carry: Net = FALSE
+    total = []
+    for bit, net in enumerate(extended):
+        addend = TRUE if constant >> bit & 1 else FALSE
+        total.append(logic.table(XOR3, [net, addend, carry]))
+        carry = logic.table(MAJORITY3, [net, addend, carry])
+    return total

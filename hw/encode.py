@@ -1,0 +1,222 @@
+"""Encoders: integer features in, bits out, in one beat a frame or in several."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from htaflow.hw.layout import InputLayout
+from htaflow.hw.logic import TRUE, Logic
+from htaflow.hw.popcount import at_least
+from htaflow.hw.stage import instantiate
+from htaflow.model.network import Encode
+
+MAX_THRESHOLDS = 8
+"""Up to this many thresholds on one lane of the bus, each has a comparator of its own."""
+
+
+def beat_layout(layout: InputLayout) -> data.StructLayout:
+    """Return the payload of an input beat: ``data``, ``last`` beat of its frame, ``error``."""
+    return data.StructLayout({"data": unsigned(layout.bus_bits), "last": 1, "error": 1})
+
+
+def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
+    """Return the comparisons of a whole frame that comes in one beat."""
+    logic = Logic(f"{layer.name}_logic", layout.bus_bits)
+    width = layer.feature_bits
+    for source, threshold in zip(layer.source.tolist(), layer.threshold.tolist(), strict=True):
+        feature = list(logic.inputs[source * width : (source + 1) * width])
+        if layer.signed:  # compare with an offset: the sign bit inverted makes the order unsigned
+            feature[-1] = logic.invert(feature[-1])
+        net = at_least(logic, feature, threshold - layer.input.low)
+        if net > TRUE and net not in logic.inputs:
+            logic.names.setdefault(net, f"{layer.name}_f{source}_ge_{_spell(threshold)}")
+        logic.outputs.append(net)
+    return logic
+
+
+class FrameEncoder(wiring.Component):
+    """Encode a frame that comes in one beat.
+
+    Latency: 1 cycle. Initiation interval: 1 cycle. A beat without ``last`` or with ``error`` is
+    taken and dropped.
+
+    Parameters:
+        layer: the comparisons.
+        layout: an input layout of one beat a frame.
+
+    Members:
+        input: stream of beats.
+        output: stream of frames of bits, the encoder's bit 0 lowest.
+    """
+
+    input: stream.Interface
+    output: stream.Interface
+
+    latency = 1
+    interval = 1
+
+    def __init__(self, layer: Encode, layout: InputLayout) -> None:
+        if layout.beats != 1:
+            raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
+        self.logic = encode_logic(layer, layout)
+        super().__init__(
+            {
+                "input": In(stream.Signature(beat_layout(layout))),
+                "output": Out(stream.Signature(unsigned(len(layer.source)))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Build the encoder."""
+        m = Module()
+        result = Signal(len(self.logic.outputs))
+        register = Signal(len(self.logic.outputs), reset_less=True)
+        m.submodules.logic = instantiate(self.logic, self.input.payload.data, result)
+        m.d.comb += [
+            self.input.ready.eq(~self.output.valid | self.output.ready),
+            self.output.payload.eq(register),
+        ]
+        whole = self.input.payload.last & ~self.input.payload.error
+        with m.If(self.input.ready):
+            m.d.sync += [self.output.valid.eq(self.input.valid & whole), register.eq(result)]
+        return m
+
+
+@dataclass
+class _Chain:
+    """A shift register of bits that one lane of the bus yields, one beat after another."""
+
+    lane: int
+    thresholds: dict[int, int] = field(default_factory=dict)  # by beat; no entry: no bit
+    bits: list[int] = field(default_factory=list)  # the encoder's bits, first beat first
+
+
+class BeatEncoder(wiring.Component):
+    """Encode a frame that comes in several beats, keeping bits and no features.
+
+    Each beat's features are compared as they come and the bits shifted into place, so a frame
+    costs one flip-flop a bit that is used and no frame memory.
+
+    Latency: as many cycles as a frame has beats, from the first beat. Initiation interval: as many
+    again. A frame that ends early, runs on too long or ends with ``error`` is dropped whole, and
+    the one after it is not affected.
+
+    Parameters:
+        layer: the comparisons.
+        layout: an input layout of two or more beats a frame.
+        used: indices of the bits that something reads; the others are left 0.
+
+    Members:
+        input: stream of beats.
+        output: stream of frames of bits, the encoder's bit 0 lowest.
+    """
+
+    input: stream.Interface
+    output: stream.Interface
+
+    def __init__(self, layer: Encode, layout: InputLayout, used: Iterable[int]) -> None:
+        if layout.beats < 2:
+            raise ValueError("BeatEncoder takes two or more beats a frame")
+        self.layer = layer
+        self.layout = layout
+        self.latency = layout.beats
+        self.interval = layout.beats
+        self._used = sorted(set(used))
+        super().__init__(
+            {
+                "input": In(stream.Signature(beat_layout(layout))),
+                "output": Out(stream.Signature(unsigned(len(layer.source)))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Build the encoder."""
+        m = Module()
+        last_beat = self.layout.beats - 1
+        beat = Signal(range(self.layout.beats))
+        too_long = Signal()
+        full = Signal()
+        take = Signal()
+        payload = self.input.payload
+        m.d.comb += [
+            self.output.valid.eq(full),
+            self.input.ready.eq(~full | self.output.ready),
+            take.eq(self.input.valid & self.input.ready),
+        ]
+        with m.If(self.output.ready):
+            m.d.sync += full.eq(0)
+        with m.If(take):
+            with m.If(payload.last):
+                m.d.sync += [beat.eq(0), too_long.eq(0)]
+                m.d.sync += full.eq((beat == last_beat) & ~too_long & ~payload.error)
+            with m.Elif(beat == last_beat):
+                m.d.sync += too_long.eq(1)
+            with m.Else():
+                m.d.sync += beat.eq(beat + 1)
+
+        placed: dict[int, Value] = {}
+        for number, chain in enumerate(self._chains()):
+            feature = payload.data.word_select(chain.lane, self.layer.feature_bits)
+            bit = Signal(name=f"chain{number}_bit")
+            shift = Signal(name=f"chain{number}_shift")
+            register = Signal(len(chain.bits), name=f"chain{number}", reset_less=True)
+            threshold = _lookup(m, beat, chain.thresholds, f"chain{number}_threshold")
+            m.d.comb += bit.eq((feature.as_signed() if self.layer.signed else feature) >= threshold)
+            with m.Switch(beat), m.Case(*chain.thresholds):
+                m.d.comb += shift.eq(take)
+            with m.If(shift):
+                m.d.sync += register.eq(Cat(bit, register))
+            # The bit of the first beat is shifted farthest.
+            for position, index in enumerate(reversed(chain.bits)):
+                placed[index] = register[position]
+        idle = Const(0, 1)
+        m.d.comb += self.output.payload.eq(
+            Cat(placed.get(index, idle) for index in range(len(self.layer.source)))
+        )
+        return m
+
+    def _chains(self) -> list[_Chain]:
+        """Sort the used bits into shift registers.
+
+        Where a lane meets few thresholds each has its own chain, so that it compares with a
+        constant; otherwise the k-th bit of every feature shares a chain, and the threshold is
+        looked up by beat.
+        """
+        by_lane: dict[int, list[tuple[int, int, int]]] = {}  # lane: (beat, threshold, bit)
+        for index in self._used:
+            beat, lane = divmod(int(self.layer.source[index]), self.layout.per_beat)
+            by_lane.setdefault(lane, []).append((beat, int(self.layer.threshold[index]), index))
+        chains: dict[tuple[int, int, int], _Chain] = {}
+        for lane, uses in sorted(by_lane.items()):
+            shared = len({threshold for _, threshold, _ in uses}) > MAX_THRESHOLDS
+            seen: Counter[tuple[int, int]] = Counter()
+            for beat, threshold, index in sorted(uses):
+                key = 0 if shared else threshold
+                slot = seen[beat, key]
+                seen[beat, key] += 1
+                chain = chains.setdefault((lane, key, slot), _Chain(lane))
+                chain.thresholds[beat] = threshold
+                chain.bits.append(index)
+        return list(chains.values())
+
+
+def _lookup(m: Module, beat: Signal, table: dict[int, int], name: str) -> Value:
+    """Return ``table[beat]``: a constant where all entries agree."""
+    constants = set(table.values())
+    if len(constants) == 1:
+        return Const(constants.pop())
+    result = Signal(range(min(constants), max(constants) + 1), name=name)
+    with m.Switch(beat):
+        for key, value in table.items():
+            with m.Case(key):
+                m.d.comb += result.eq(value)
+    return result
+
+
+def _spell(number: int) -> str:
+    """Return ``number`` as part of a Verilog name."""
+    return str(number) if number >= 0 else f"m{-number}"

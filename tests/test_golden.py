@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from htaflow.model import golden
+from htaflow.model.errors import BadInputError
+from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Network
+
+
+def random_dense(
+    rng: np.random.Generator,
+    name: str,
+    shape: tuple[int, int],
+    fan_in: int,
+    inputs: str,
+    scores: bool = False,
+) -> Dense:
+    weights = np.zeros(shape, int)
+    for row in weights:
+        row[rng.choice(shape[1], fan_in, replace=False)] = rng.choice([-1, 1], fan_in)
+    if scores:
+        return Dense(name, weights, None, inputs)
+    low, high = Dense(name, weights, None, inputs).bounds
+    return Dense(name, weights, rng.integers(low, high + 2), inputs)
+
+
+def plain_sums(layer: Dense, bits: IntArray) -> IntArray:
+    """What the docstring of Dense says, as one matrix product."""
+    values = 2 * bits - 1 if layer.inputs == "bipolar" else bits
+    return values.astype(np.int64) @ layer.weights.T.astype(np.int64)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    frames=st.sampled_from([0, 1, 63, 64, 65, 200]),
+    fan_in=st.sampled_from([1, 2, 3, 6, 7, 48, 49, 70]),
+    inputs=st.sampled_from(["bipolar", "unipolar"]),
+)
+def test_golden_is_the_plain_arithmetic(seed: int, frames: int, fan_in: int, inputs: str) -> None:
+    rng = np.random.default_rng(seed)
+    first = random_dense(rng, "first", (12, 70), fan_in, inputs)
+    last = random_dense(rng, "last", (5, 12), min(fan_in, 12), inputs, scores=True)
+    source = rng.integers(0, 30, 70)
+    threshold = rng.integers(-8, 9, 70)
+    network = Network(
+        "net", (Encode("encode", 30, 4, True, source, threshold), first, last, ArgMax("classify"))
+    )
+    x = rng.integers(-8, 8, (frames, 30))
+    values = golden.trace(network, x)
+    bits = (x[:, source] >= threshold).astype(int)
+    assert np.array_equal(values["encode"], bits)
+    bits = (plain_sums(first, bits) >= first.thresholds).astype(int)
+    assert np.array_equal(values["first"], bits)
+    scores = plain_sums(last, bits)
+    assert np.array_equal(values["last"], scores)
+    assert np.array_equal(values["classify"][:, 0], scores.argmax(axis=1))
+
+
+def test_many_frames_are_the_same_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    network = Network(
+        "net",
+        (
+            Encode("encode", 8, 4, False, np.arange(8), np.full(8, 5)),
+            random_dense(rng, "hidden", (6, 8), 3, "bipolar"),
+            GroupSum("vote", 3),
+            ArgMax("classify"),
+        ),
+    )
+    x = rng.integers(0, 16, (300, 8))
+    whole = golden.run(network, x)
+    monkeypatch.setattr(golden, "_BLOCK", 128)
+    for name, values in golden.run(network, x).items():
+        assert np.array_equal(values, whole[name])
+    assert set(whole) == {"class", "scores"}
+
+
+def test_a_tie_goes_to_the_lowest_index() -> None:
+    network = Network(
+        "net",
+        (
+            Encode("encode", 4, 1, False, np.arange(4), np.ones(4, int)),
+            GroupSum("vote", 4),
+            ArgMax("classify"),
+        ),
+    )
+    result = golden.run(network, [[0, 1, 0, 1], [0, 0, 0, 0]])
+    assert result["class"].tolist() == [[1], [0]]
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (np.zeros((2, 3), int), r"frames have shape \[2, 3\]; network 'net' takes \[N, 4\]"),
+        (np.zeros(4, int), r"frames have shape \[4\]"),
+        (np.zeros((2, 4)), "frames hold float64; give integers"),
+        (np.array([[0, 0, 0, 0], [0, 0, 16, 0]]), r"frame 1, feature 2: 16 is outside 0\.\.15"),
+        (np.array([[0, -1, 0, 0]]), "frame 0, feature 1: -1"),
+    ],
+)
+def test_bad_frames_are_refused(frames: np.ndarray, message: str) -> None:
+    encode = Encode("encode", 4, 4, False, np.arange(4), np.full(4, 8))
+    with pytest.raises(BadInputError, match=message):
+        golden.run(Network("net", (encode, GroupSum("vote", 2))), frames)

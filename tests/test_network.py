@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from htaflow.model.errors import BadInputError
+from htaflow.model.network import (
+    ArgMax,
+    Dense,
+    Encode,
+    GroupSum,
+    Layer,
+    Network,
+    Values,
+    find_problems,
+)
+
+
+def encode(features: int = 4) -> Encode:
+    return Encode("encode", features, 4, False, np.arange(features), np.full(features, 8))
+
+
+def chain(*layers: Layer) -> list[str]:
+    return [str(problem) for problem in find_problems("net", (encode(), *layers))]
+
+
+WEIGHTS = np.array([[1, 0, -1, 1], [0, 1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "width", "signed"),
+    [
+        (0, 1, 1, False),
+        (0, 0, 1, False),
+        (0, 8, 4, False),
+        (-1, 0, 1, True),
+        (-4, 3, 3, True),
+        (-3, 4, 4, True),
+    ],
+)
+def test_width_is_the_fewest_bits(low: int, high: int, width: int, signed: bool) -> None:
+    values = Values((3,), low, high)
+    assert (values.width, values.signed) == (width, signed)
+
+
+def test_a_valid_chain_has_no_problems() -> None:
+    assert chain(Dense("a", WEIGHTS, np.array([1, -1])), GroupSum("v", 2), ArgMax("c")) == []
+
+
+def test_every_bad_neuron_is_named_at_once() -> None:
+    weights = np.array([[1, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
+    assert chain(Dense("hidden", weights, np.array([0, 0, 3]))) == [
+        "layer 1 'hidden': neuron 0: weight 2 at input 1 is not -1, 0 or 1; binarise the weights",
+        "layer 1 'hidden': neuron 1: fan-in 0, every weight is zero; remove it or give it an input",
+        "layer 1 'hidden': neuron 2: threshold 3 is out of range; "
+        "its sum is -1..1: use -1 (always 1) to 2 (always 0)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([Dense("a", WEIGHTS[:, :3])], "weights take 3 inputs, but 4 bits come in"),
+        ([Dense("a", WEIGHTS[0])], r"weights have shape \[4\]"),
+        ([Dense("a", WEIGHTS, np.zeros(3, int))], r"thresholds have shape \[3\]"),
+        ([Dense("a", WEIGHTS, None, "ternary")], "inputs is 'ternary'"),
+        ([Dense("a", WEIGHTS), Dense("b", np.eye(2, dtype=int))], "but sums bits"),
+        ([GroupSum("v", 3)], "4 bits do not divide into 3 equal groups"),
+        ([GroupSum("v", 0)], "into 0 equal groups"),
+        ([GroupSum("v", 2), GroupSum("w", 2)], "but counts bits"),
+        ([GroupSum("v", 1), ArgMax("c")], "give it at least two"),
+        ([GroupSum("v", 2), ArgMax("c"), ArgMax("d")], "it follows an ArgMax"),
+        ([GroupSum("encode", 2)], "its name is used twice"),
+        ([GroupSum("Vote; rm", 2)], "its name is 'Vote; rm'"),
+        ([encode()], "an Encode after the first layer"),
+    ],
+)
+def test_what_does_not_chain_is_refused(layers: list[Layer], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        Network("net", (encode(), *layers))
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        (Encode("e", 4, 0, False, np.arange(4), np.zeros(4, int)), "features have 0 bits"),
+        (Encode("e", 0, 4, False, np.arange(4), np.zeros(4, int)), "a frame has 0 features"),
+        (Encode("e", 4, 4, False, np.arange(4), np.zeros(3, int)), "lists of the same length"),
+        (Encode("e", 4, 4, False, np.zeros(0, int), np.zeros(0, int)), "it yields no bits"),
+        (Encode("e", 4, 4, False, np.array([4]), np.array([1])), "bit 0 reads feature 4 of 4"),
+        (Encode("e", 4, 4, False, np.array([0]), np.array([17])), "use 0 to 16"),
+        (Encode("e", 4, 4, True, np.array([0]), np.array([-9])), "use -8 to 8"),
+        (GroupSum("v", 2), "first layer is not an Encode"),
+    ],
+)
+def test_a_bad_encode_is_refused(first: Layer, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        Network("net", (first,))
+
+
+def test_problems_of_one_layer_are_counted_when_many() -> None:
+    problems = chain(Dense("a", np.full((50, 4), 3), np.zeros(50, int)))
+    assert len(problems) == 21
+    assert "30 more problems" in problems[-1]
+
+
+def test_a_network_holds_integers_only() -> None:
+    with pytest.raises(BadInputError, match="holds integers, not float64"):
+        Dense("a", np.array([[0.5]]))
+
+
+def test_arrays_cannot_be_changed() -> None:
+    layer = Dense("a", WEIGHTS)
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weights[0, 0] = 0
+
+
+def test_digest_tells_networks_apart(tmp_path: Path) -> None:
+    def network(threshold: int, name: str = "net") -> Network:
+        return Network(name, (encode(), Dense("a", WEIGHTS, np.array([threshold, 0]))))
+
+    assert network(1).digest == network(1).digest
+    assert len({network(1).digest, network(2).digest, network(1, "other").digest}) == 3

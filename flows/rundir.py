@@ -96,10 +96,11 @@ class Run:
             raise BadInputError(
                 f"{self.test}: it is no whole test set ({error}); train again with --restart"
             ) from None
-        if frames.ndim != 2 or labels.shape != frames.shape[:1]:
+        kinds = frames.dtype.kind + labels.dtype.kind
+        if frames.ndim != 2 or labels.shape != frames.shape[:1] or not set(kinds) <= set("iu"):
             raise BadInputError(
-                f"{self.test}: x {list(frames.shape)} and y {list(labels.shape)} do not belong "
-                "together; train again with --restart"
+                f"{self.test}: x {list(frames.shape)} {frames.dtype} and y {list(labels.shape)} "
+                f"{labels.dtype} are no integers [N, features] and [N]; train again with --restart"
             )
         return frames, labels
 

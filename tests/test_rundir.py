@@ -44,8 +44,17 @@ def test_a_test_set_without_labels_or_with_too_few_is_refused(tmp_path: Path) ->
     with pytest.raises(BadInputError, match="no whole test set"):
         run.load_test()
     np.savez(run.test, x=np.zeros((3, 2), int), y=np.zeros(2, int))
-    with pytest.raises(BadInputError, match="do not belong together"):
+    with pytest.raises(BadInputError, match="no integers"):
         run.load_test()
+
+
+def test_a_whole_test_set_is_read(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    np.savez(run.test, x=np.arange(6).reshape(3, 2), y=np.array([0, 1, 0]))
+    read = run.load_test()
+    assert read is not None
+    assert read[0].tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert read[1].tolist() == [0, 1, 0]
 
 
 def test_a_result_is_absent_read_or_refused(tmp_path: Path) -> None:

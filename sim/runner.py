@@ -1,0 +1,275 @@
+"""Runs the cocotb bench: a folder is written first, then simulated under time limits.
+
+The folder is complete: ``bench.py``, ``run.py``, ``bench.json`` and ``frames.npz`` are all that
+somebody who has cocotb and a simulator needs to run the same check without htaflow.
+"""
+
+import io
+import json
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+
+from htaflow.model.errors import HtaflowError, MissingToolError
+from htaflow.model.files import write_atomic, write_json
+
+Bytes = npt.NDArray[np.uint8]
+Simulator = Literal["icarus", "verilator"]
+
+CHECKS = ("full_rate", "stalled", "reset", "framing")
+"""The tests in ``bench.py``."""
+
+TIME_LIMIT = 4 * 3600.0
+QUIET_LIMIT = 300.0
+"""Seconds that a simulation may take, and that it may go without saying anything."""
+
+_LAST_LINES = 12
+_VERILATOR_NEEDED = (5, 36)
+_PROGRESS = re.compile(r"progress: (.*)")
+
+
+class SimulationError(HtaflowError):
+    """The simulation did not come to an end that means anything; the message has its last words."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What to simulate, and what it must give.
+
+    Args:
+        interface: the design's ports and cycles, as in ``rtl/top.json``.
+        sources: Verilog files with module ``top``.
+        beats: what goes in, uint8 ``[N, beats, bus_bytes]``.
+        expected: what must come out, uint8 ``[N, output_bytes]``.
+        stages: what a stage must hold for each frame, by its name, uint8 ``[N, bytes]``. Only
+            the stages named are probed.
+        tests: those of :data:`CHECKS` to run.
+        seed: of the random stalls.
+        stalled_frames: how many frames go through with stalls: the first ones, or all of them
+            again and again if there are fewer.
+        waves: file to keep a waveform in, or None.
+        build_args: more options for the simulator's compiler.
+    """
+
+    interface: Mapping[str, Any]
+    sources: tuple[Path, ...]
+    beats: Bytes
+    expected: Bytes
+    stages: Mapping[str, Bytes] = field(default_factory=dict)
+    tests: tuple[str, ...] = CHECKS
+    seed: int = 0
+    stalled_frames: int = 500
+    simulator: Simulator = "icarus"
+    waves: str | None = None
+    build_args: tuple[str, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Write everything that the bench needs into ``folder``."""
+        here = Path(__file__).resolve().parent
+        write_atomic(folder / "bench.py", (here / "bench.py").read_bytes())
+        write_atomic(folder / "run.py", (here / "standalone.py").read_bytes())
+        arrays = {"beats": self.beats, "expected": self.expected}
+        arrays |= {f"stage:{name}": words for name, words in self.stages.items()}
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        write_atomic(folder / "frames.npz", buffer.getvalue())
+        options = {
+            "interface": dict(self.interface),
+            "sources": [os.path.relpath(source, folder) for source in self.sources],
+            "toplevel": "top",
+            "simulator": self.simulator,
+            "build_args": list(self.build_args),
+            "tests": list(self.tests),
+            "seed": self.seed,
+            "stalled_frames": self.stalled_frames,
+            "waves": self.waves,
+        }
+        write_json(folder / "bench.json", options)
+
+
+def simulator_version(simulator: Simulator = "icarus") -> str:
+    """Return the simulator's name and version.
+
+    Raises ``MissingToolError``, with what to install, if it is absent or too old.
+    """
+    if simulator == "icarus":
+        for tool in ("iverilog", "vvp"):
+            if shutil.which(tool) is None:
+                raise MissingToolError(
+                    f"{tool} (Icarus Verilog) is not on PATH; install it: 'apt install iverilog' "
+                    "(Debian, Ubuntu), 'brew install icarus-verilog' (macOS)"
+                )
+        return _ask("iverilog", "-V")
+    if shutil.which("verilator") is None:
+        raise MissingToolError(
+            "verilator is not on PATH; install version 5.036 or newer, or use Icarus Verilog"
+        )
+    version = _ask("verilator", "--version")
+    found = re.search(r"(\d+)\.(\d+)", version)
+    if found is None or tuple(map(int, found.groups())) < _VERILATOR_NEEDED:
+        raise MissingToolError(
+            f"{version} is too old for cocotb; install 5.036 or newer, or use Icarus Verilog"
+        )
+    return version
+
+
+def run_bench(
+    folder: Path,
+    *,
+    time_limit: float = TIME_LIMIT,
+    quiet_limit: float = QUIET_LIMIT,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Simulate what :meth:`Bench.write` put into ``folder``.
+
+    Args:
+        folder: where ``run.py`` is; the log is kept there as ``simulation.log``.
+        time_limit: seconds after which the simulation is killed.
+        quiet_limit: seconds without a word from it after which it is killed.
+        progress: is told frames done and rate every few seconds.
+
+    Returns:
+        What ``bench.py`` found, by test: see ``Phase`` there.
+
+    Raises:
+        MissingToolError: the simulator is absent or too old.
+        SimulationError: it crashed, hung, or left nothing that can be trusted.
+    """
+    options = json.loads((folder / "bench.json").read_text())
+    simulator_version(options["simulator"])
+    for stale in ("result.json", "results.xml"):
+        (folder / stale).unlink(missing_ok=True)
+    code, ended = _run(folder, time_limit, quiet_limit, progress)
+    if ended is not None:
+        raise SimulationError(_told(folder, f"the simulation {ended} and was killed"))
+    try:
+        result = json.loads((folder / "result.json").read_text())
+        failed = _failed_tests(folder / "results.xml")
+    except (OSError, ValueError, ElementTree.ParseError):
+        what = f"the simulation ended with exit code {code} and without a result"
+        raise SimulationError(_told(folder, what)) from None
+    tests = set(options["tests"])
+    if not isinstance(result, dict) or set(result) != tests or set(failed) != tests:
+        missing = sorted(tests - set(result)) or "none"
+        what = f"not every test of the bench came to an end (missing: {missing})"
+        raise SimulationError(_told(folder, what))
+    if code != int(any(failed.values())):
+        what = f"the tests say one thing, the simulation's exit code ({code}) another"
+        raise SimulationError(_told(folder, what))
+    return result
+
+
+def _run(
+    folder: Path, time_limit: float, quiet_limit: float, progress: Callable[[str], None]
+) -> tuple[int, str | None]:
+    """Run ``run.py``; return its exit code, and how it overran its time if it was killed."""
+    # Settings of somebody else's cocotb run must not reach this one.
+    keep = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COCOTB_", "GPI_", "PYGPI_"))
+        and name not in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "PYTHONSAFEPATH")
+    }
+    environment = keep | {"COCOTB_ANSI_OUTPUT": "0", "PYTHONUNBUFFERED": "1"}
+    begun = heard = time.monotonic()
+    with (
+        (folder / "simulation.log").open("wb") as log,
+        _process_group([sys.executable, "run.py"], folder, environment) as process,
+        selectors.DefaultSelector() as selector,
+    ):
+        assert process.stdout is not None
+        selector.register(process.stdout, selectors.EVENT_READ)
+        line = b""
+        while True:
+            now = time.monotonic()
+            if now - begun > time_limit:
+                return -1, f"took longer than {time_limit:g} s"
+            if now - heard > quiet_limit:
+                return -1, f"said nothing for {quiet_limit:g} s"
+            wait = min(begun + time_limit - now, heard + quiet_limit - now)
+            if not selector.select(max(0.01, wait)):
+                continue
+            data = os.read(process.stdout.fileno(), 1 << 16)
+            if not data:
+                break
+            heard = time.monotonic()
+            log.write(data)
+            *lines, line = (line + data).split(b"\n")
+            for text in lines:
+                if found := _PROGRESS.search(text.decode(errors="replace")):
+                    progress(found[1])
+        try:
+            return process.wait(max(1.0, begun + time_limit - time.monotonic())), None
+        except subprocess.TimeoutExpired:
+            return -1, f"took longer than {time_limit:g} s"
+
+
+@contextmanager
+def _process_group(
+    arguments: list[str], folder: Path, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process in a group of its own; the whole group is gone when the block is left."""
+    process = subprocess.Popen(
+        arguments,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            # Not only the process: the simulator that it started, too.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _failed_tests(path: Path) -> dict[str, bool]:
+    """Return whether each test in cocotb's result file failed, by name."""
+    # The file was written by cocotb, in our own folder, a moment ago.
+    root = ElementTree.parse(path).getroot()  # noqa: S314
+    return {
+        case.get("name", ""): any(
+            case.find(bad) is not None for bad in ("failure", "error", "skipped")
+        )
+        for case in root.iter("testcase")
+    }
+
+
+def _told(folder: Path, what: str) -> str:
+    """Return ``what`` with the last lines of the log."""
+    log = folder / "simulation.log"
+    lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+    said = "\n  ".join(lines) if lines else "(it said nothing)"
+    return f"{what}; the end of {log}:\n  {said}"
+
+
+def _ask(tool: str, option: str) -> str:
+    """Return the first line that ``tool`` prints for ``option``."""
+    try:
+        answer = subprocess.run(
+            [tool, option], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MissingToolError(f"{tool} does not run ({error}); install it again") from None
+    lines = answer.stdout.splitlines()
+    if not lines:
+        raise MissingToolError(f"'{tool} {option}' says nothing; install {tool} again")
+    return lines[0].strip()

@@ -1,0 +1,57 @@
+"""Run the bench in this folder: ``python run.py``. Needs cocotb, NumPy and the simulator.
+
+Reads ``bench.json`` (sources, simulator, tests), compiles into ``build/``, runs ``bench.py`` and
+leaves ``result.json`` and ``results.xml``. Exit code 0: all passed; 1: a test failed; anything
+else: the simulation did not come to an end.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Compile, simulate, and return the number that the process exits with."""
+    from cocotb_tools.check_results import get_results
+    from cocotb_tools.runner import get_runner
+
+    options = json.loads((HERE / "bench.json").read_text())
+    for name in ("result.json", "results.xml"):
+        (HERE / name).unlink(missing_ok=True)
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # cocotb's runner behaves otherwise when it is set
+    sys.path.insert(0, str(HERE))
+    waves = bool(options["waves"])
+    runner = get_runner(options["simulator"])
+    runner.build(
+        sources=[(HERE / source).resolve() for source in options["sources"]],
+        hdl_toplevel=options["toplevel"],
+        build_dir=HERE / "build",
+        build_args=options["build_args"],
+        timescale=("1ns", "1ps"),
+        waves=waves,
+        always=True,
+    )
+    results = runner.test(
+        test_module="bench",
+        hdl_toplevel=options["toplevel"],
+        hdl_toplevel_lang="verilog",
+        testcase=options["tests"],
+        seed=options["seed"],
+        build_dir=HERE / "build",
+        test_dir=HERE,
+        results_xml=str(HERE / "results.xml"),
+        plusargs=[f"+dumpfile_path={HERE / options['waves']}"] if waves else [],
+        waves=waves,
+    )
+    ran, failed = get_results(results)
+    if ran != len(options["tests"]):
+        sys.stderr.write(f"{ran} tests ran instead of {len(options['tests'])}\n")
+        return 2
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

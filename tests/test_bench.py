@@ -1,0 +1,187 @@
+"""The bench passes a right design and catches each planted bug, in words that name it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import small_design
+
+from htaflow.sim.runner import CHECKS, SimulationError, run_bench
+
+
+def found(folder, changes=None, **options):
+    """Simulate the small design with ``changes``; return what each test found."""
+    small_design.bench(folder, changes, **options).write(folder / "verify")
+    return run_bench(folder / "verify", time_limit=60)
+
+
+@pytest.mark.parametrize("beats", [1, 2, 5])
+def test_a_right_design_passes(tmp_path, beats):
+    result = found(tmp_path, beats=beats, count=60)
+    assert list(result) == list(CHECKS)
+    for phase in result.values():
+        assert phase["received"] == phase["frames"] > 0
+        assert phase["mismatches"] == phase["rule_violations"] == 0
+    assert result["full_rate"]["frames"] == 60
+    assert result["full_rate"]["latency"] == {
+        "predicted": beats + 1,
+        "measured": beats + 1,
+        "wrong": 0,
+        "first_wrong_frame": None,
+    }
+    assert result["full_rate"]["interval"]["measured"] == beats
+
+
+def test_one_frame_is_enough(tmp_path):
+    result = found(tmp_path, beats=2, count=1)
+    assert result["full_rate"]["interval"]["measured"] is None
+    assert all(phase["mismatches"] == 0 for phase in result.values())
+
+
+def test_stalls_stop_both_sides_and_differ_with_the_seed(tmp_path):
+    cycles = {
+        seed: found(tmp_path / str(seed), tests=("stalled",), seed=seed)["stalled"]["cycles"]
+        for seed in (0, 1)
+    }
+    assert all(spent > 700 for spent in cycles.values())  # for 500 frames
+    assert cycles[0] != cycles[1]
+
+
+@pytest.mark.parametrize("frames", [7, 100])
+def test_as_many_frames_are_stalled_as_asked(tmp_path, frames):
+    result = found(tmp_path, tests=("stalled",), stalled_frames=frames)
+    assert result["stalled"]["frames"] == result["stalled"]["received"] == frames
+
+
+DATA = "m_axis_tdata = last;"
+VALID = "m_axis_tvalid = last_valid;"
+READY = "last_ready = m_axis_tready;"
+LAST = "m_axis_tlast = last_valid;"
+BUGS = {
+    "wrong output bit": ("full_rate", 1, {DATA: "m_axis_tdata = last ^ (n == 20);"}, "frame 1"),
+    "wrong only when stalled": (
+        "stalled",
+        1,
+        {DATA: "m_axis_tdata = last ^ s; reg s = 0; always @(posedge clk) s <= ~m_axis_tready;"},
+        "differ",
+    ),
+    "dropped beat": (
+        "full_rate",
+        1,
+        {VALID: "m_axis_tvalid = last_valid & n != 20;",
+         READY: "last_ready = m_axis_tready | n == 20;"},
+        "the word of the frame after: a beat was dropped?",
+    ),
+    "doubled beat": (
+        "full_rate",
+        1,
+        {READY: "last_ready = m_axis_tready & n != 20;"},
+        "the word of the frame before: a beat was doubled?",
+    ),
+    "stall ignored": ("stalled", 1, {"~output__valid | output__ready;": "1;"}, "expected 0x"),
+    "valid dropped before ready": (
+        "stalled",
+        1,
+        {VALID: "m_axis_tvalid = last_valid & (m_axis_tready | n[0]);"},
+        "m_axis_tvalid fell before the word was taken",
+    ),
+    "valid waits for ready": (
+        "reset",
+        1,
+        {VALID: "m_axis_tvalid = last_valid & m_axis_tready;"},
+        "m_axis_tvalid is not 1 after",
+    ),
+    "data change while stalled": (
+        "stalled",
+        1,
+        {DATA: "m_axis_tdata = m_axis_tready ? last : last ^ n;"},
+        "m_axis_tdata changed from",
+    ),
+    "valid stuck at 1": ("full_rate", 1, {VALID: "m_axis_tvalid = 1;"}, "belongs to no frame"),
+    "valid stuck at 0": ("full_rate", 1, {VALID: "m_axis_tvalid = 0;"}, "nothing moved for"),
+    "valid is X": ("full_rate", 1, {VALID: "m_axis_tvalid = 1'bx;"}, "m_axis_tvalid is X"),
+    "an output bit is X": (
+        "full_rate",
+        1,
+        {DATA: "m_axis_tdata = {last[15:1], 1'bx};"},
+        "got 0b",
+    ),
+    "last missing": ("full_rate", 1, {LAST: "m_axis_tlast = 0;"}, "m_axis_tlast is 0"),
+    "latency one more": (
+        "full_rate",
+        1,
+        {"reg [7:0] n = 0;": "reg [7:0] n = 0; wire [15:0] late; wire late_valid, m;",
+         DATA: "m_axis_tdata = late;", VALID: "m_axis_tvalid = late_valid;",
+         READY: "m = 0; stage third(.clk(clk), .rst(rst), "
+         ".input__payload(last), .input__valid(last_valid), .input__ready(last_ready), "
+         ".output__payload(late), .output__valid(late_valid), .output__ready(m_axis_tready));",
+         LAST: "m_axis_tlast = late_valid;"},
+        "latency: predicted 2 cycles, measured 3 at frame 0, 40 times not as predicted",
+    ),
+    "half the rate": (
+        "full_rate",
+        1,
+        {VALID: "m_axis_tvalid = last_valid & n[0];", READY: "last_ready = m_axis_tready & n[0];"},
+        "interval: predicted 1 cycles, measured 2",
+    ),
+    "stage not reset": ("reset", 1, {"if (rst) output__valid <= 0;": ""}, "belongs to no frame"),
+    "frame not reset": ("reset", 2, {"if (rst) begin": "if (0) begin"}, "expected 0x"),
+    "input valid ignored": ("stalled", 1, {"= s_axis_tvalid & ": "= "}, "expected 0x"),
+    "input error ignored": ("framing", 2, {" & ~s_axis_tuser": ""}, "belongs to no frame"),
+    "early last ignored": ("framing", 2, {" & (count == BEATS - 1);": ";"}, "belongs to no frame"),
+    "late last ignored": ("framing", 2, {" & ~long &": " &"}, "belongs to no frame"),
+    "late last ignored, one beat": ("framing", 1, {" & ~long &": " &"}, "belongs to no frame"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_caught(tmp_path, bug):
+    test, beats, changes, words = BUGS[bug]
+    phase = found(tmp_path, changes, beats=beats, tests=(test,))[test]
+    cycles = (phase["latency"] or {}).get("wrong")
+    assert phase["mismatches"] or phase["rule_violations"] or cycles
+    log = (tmp_path / "verify" / "simulation.log").read_text()
+    assert "FAIL" in log
+    assert words in log
+
+
+def test_a_wrong_expectation_fails(tmp_path):
+    bench = small_design.bench(tmp_path, tests=("full_rate",))
+    bench.expected[3, 1] ^= 0x80
+    bench.write(tmp_path / "verify")
+    phase = run_bench(tmp_path / "verify")["full_rate"]
+    assert phase["mismatches"] == 1
+    first = phase["first"]
+    assert (first["frame"], first["cycle"]) == (3, 5)
+    assert int(first["expected"], 16) ^ int(first["got"], 16) == 0x8000
+
+
+def test_mismatches_are_counted_to_the_end(tmp_path):
+    bench = small_design.bench(tmp_path, tests=("full_rate",))
+    bench.expected[10:] ^= 1
+    bench.write(tmp_path / "verify")
+    assert run_bench(tmp_path / "verify")["full_rate"]["mismatches"] == 30
+
+
+def test_a_probe_names_the_stage_and_the_frame(tmp_path):
+    bench = small_design.bench(
+        tmp_path, {".input__payload(middle)": ".input__payload(middle ^ (n == 20))"}
+    )
+    words = {"first": bench.expected, "second": bench.expected}
+    probed = replace(bench, stages=words, tests=("full_rate", "stalled"), waves="kept.fst")
+    probed.write(tmp_path / "verify")
+    result = run_bench(tmp_path / "verify")
+    stages = result["full_rate"]["stages"]
+    assert stages["first"] is None
+    assert stages["second"]["frame"] == result["full_rate"]["first"]["frame"]
+    assert stages["second"]["got"] == result["full_rate"]["first"]["got"]
+    assert (tmp_path / "verify" / "kept.fst").stat().st_size > 0
+    assert set(result["stalled"]["stages"]) == {"first", "second"}
+
+
+def test_frames_of_the_wrong_width_are_refused(tmp_path):
+    bench = small_design.bench(tmp_path)
+    wide = replace(bench, expected=np.pad(bench.expected, ((0, 0), (0, 1))))
+    wide.write(tmp_path / "verify")
+    with pytest.raises(SimulationError, match=r"m_axis_tdata has 16 bits, frames\.npz 24"):
+        run_bench(tmp_path / "verify")

@@ -1,0 +1,270 @@
+"""One page that says everything about a run, and the same facts as JSON."""
+
+import base64
+import importlib.resources
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
+from htaflow.flows.rundir import Run, read_result, unchanged
+from htaflow.model import golden
+from htaflow.model.errors import BadInputError
+from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.network import Dense, Layer, Network
+
+MAX_PICTURE = 4 << 20
+"""Bytes of a floorplan above which the page only names its file."""
+
+Facts = dict[str, Any]
+
+_STEPS = ("training", "rtl", "verification")
+
+
+def report(run: Path, *, progress: Callable[[str], None] = lambda message: None) -> Path:
+    """Write ``RUN/report/index.html`` and ``RUN/report/report.json``; return the page's path.
+
+    The page is one file without scripts or outside requests. Steps that have not run yet are
+    named on it, with the command that runs them.
+
+    Raises:
+        BadInputError: the run has no valid network, or one of its result files is damaged.
+    """
+    here = Run(run)
+    network = here.load_network()
+    facts = collect(here, network)
+    pictures = {name: _picture(here.board(name) / "floorplan.svg") for name in facts["boards"]}
+    page = render(facts, network, pictures)
+    inputs = digest(json.dumps(facts), page)
+    if unchanged(here.facts, inputs, [here.page]) is not None:
+        progress("report: unchanged")
+        return here.page
+    write_atomic(here.page, page)
+    write_json(here.facts, {**facts, "inputs": inputs})
+    progress(f"report: wrote {here.page}")
+    return here.page
+
+
+def collect(run: Run, network: Network) -> Facts:
+    """Return what ``report.json`` holds: every fact that the page shows, as plain JSON values.
+
+    A part whose step has not run, or ran on a different network, is ``None`` (or absent among the
+    boards) and listed in ``missing`` with the command that makes it.
+    """
+    results = {
+        "training": _read(run.train, "accuracy", "test_frames"),
+        "rtl": _read(run.interface, "latency_cycles", "interval_cycles", "bus_bits", "beats"),
+        "verification": _read(
+            run.verify(), "frames", "mismatches", "latency_cycles", "interval_cycles", "stalled"
+        ),
+        **{name: _read(run.board_report(name), "LUT", "fmax_mhz") for name in run.boards},
+    }
+    stale = _drop_stale(results, network)
+    training = results["training"]
+    confusion = _confusion(run, network, training)
+    accuracy: Facts = dict(training["accuracy"]) if training else {}
+    if confusion and confusion["frames"]:
+        accuracy["golden"] = float(np.trace(confusion["counts"]) / confusion["frames"])
+    return {
+        "network": {
+            "name": network.name,
+            "digest": network.digest,
+            "features": network.encode.features,
+            "feature_bits": network.encode.feature_bits,
+            "layers": [_describe(layer, network) for layer in network.layers],
+        },
+        **{name: results[name] for name in _STEPS},
+        "accuracy": accuracy,
+        "confusion": confusion,
+        "boards": {name: board for name, board in results.items() if board and name not in _STEPS},
+        "missing": _find_missing(results, stale, run),
+        "versions": _versions(results),
+        "rerun": _commands(run, results),
+    }
+
+
+def _read(path: Path, *needed: str) -> Facts | None:
+    """Return a result, or ``None``. Raises ``BadInputError`` if it lacks a ``needed`` key."""
+    result = read_result(path)
+    for key in needed:
+        if result is not None and key not in result:
+            raise BadInputError(f"{path}: it lacks '{key}'; delete it and run its step again")
+    return result
+
+
+def _drop_stale(parts: dict[str, Facts | None], network: Network) -> list[str]:
+    """Set the results that belong to a different network to ``None``; return their names."""
+    stale = [
+        name
+        for name, result in parts.items()
+        if result and result.get("digest", result.get("network", network.digest)) != network.digest
+    ]
+    for name in stale:
+        parts[name] = None
+    return stale
+
+
+def _find_missing(results: Mapping[str, Facts | None], stale: list[str], run: Run) -> list[Facts]:
+    """Return what is not there yet: its name, why, and the command that makes it."""
+    where = shlex.quote(str(run.path))
+    commands = {
+        "training": f"htaflow train MODEL --out {where}",
+        "rtl": f"htaflow convert {where}",
+        "verification": f"htaflow verify {where}",
+    }
+    built = [name for name, result in results.items() if name not in commands and result]
+    commands |= {
+        name: f"htaflow build {where} --board {shlex.quote(name)}"
+        for name in results
+        if name not in commands
+    }
+    if not built:
+        commands.setdefault("boards", f"htaflow build {where} --board icebreaker")
+    return [
+        {
+            "part": name,
+            "why": "made from a different network" if name in stale else "not run yet",
+            "command": command,
+        }
+        for name, command in commands.items()
+        if not results.get(name)
+    ]
+
+
+def _describe(layer: Layer, network: Network) -> Facts:
+    """Return what the table of layers shows of one layer."""
+    values = network.values[layer.name]
+    yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
+    facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
+    if isinstance(layer, Dense):
+        facts["fan_in"] = describe_fan_in(layer)
+        facts["weights"] = int(layer.fan_in.sum())
+    return facts
+
+
+def _confusion(run: Run, network: Network, training: Facts | None) -> Facts | None:
+    """Count golden's answers on the test set: rows are true classes, columns answers.
+
+    ``None`` without a test set, or when the network yields no class.
+    """
+    test = run.load_test()
+    if test is None or "class" not in network.outputs:
+        return None
+    frames, labels = test
+    size = network.outputs["class"].high + 1
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < size:
+        raise BadInputError(f"{run.test}: a label is outside 0..{size - 1}; train again")
+    counts = np.zeros((size, size), np.int64)
+    np.add.at(counts, (labels, golden.run(network, frames)["class"][:, 0]), 1)
+    names = [str(name) for name in (training or {}).get("classes", [])]
+    if len(names) != size:
+        names = [str(index) for index in range(size)]
+    return {"classes": names, "counts": counts.tolist(), "frames": len(labels)}
+
+
+def _versions(results: Mapping[str, Facts | None]) -> dict[str, str]:
+    """Return each tool's version as the steps recorded it; several if they differ."""
+    seen: dict[str, set[str]] = {}
+    for result in results.values():
+        for tool, version in ((result or {}).get("versions") or {}).items():
+            seen.setdefault(str(tool), set()).add(str(version))
+    return {tool: ", ".join(sorted(versions)) for tool, versions in sorted(seen.items())}
+
+
+def _commands(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
+    """Return the command lines that make this run anew, in order, as far as it has got."""
+    where = str(run.path)
+    lines: list[list[Any]] = []
+    training, rtl = results["training"], results["rtl"]
+    if training:
+        line = ["train", training.get("model"), "--data", training.get("data"), "--out", where]
+        for option in ("mode", "seed", "epochs"):
+            line += [f"--{option}", training.get(option)]
+        lines.append(line)
+    if rtl:
+        bus = ["--bus", rtl["bus_bits"]] if rtl["beats"] > 1 else []
+        lines.append(["convert", where, *bus])
+    if verification := results["verification"]:
+        lines.append(["verify", where, "--level", "rtl", "--frames", verification["frames"]])
+        seed = verification["stalled"].get("seed")
+        lines[-1] += [] if seed is None else ["--seed", seed]
+    for name, board in results.items():
+        if board and name not in _STEPS:
+            lines.append(["build", where, "--board", name, "--seed", board.get("seed")])
+    lines.append(["report", where])
+    return [shlex.join(["htaflow", *map(str, line)]) for line in lines]
+
+
+def _picture(path: Path) -> str | None:
+    """Return an SVG file as a ``data:`` address, or ``None`` if there is none of a sane size.
+
+    As the source of an ``<img>`` it cannot run scripts or fetch anything.
+    """
+    if not path.is_file() or path.stat().st_size > MAX_PICTURE:
+        return None
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def render(facts: Facts, network: Network, pictures: Mapping[str, str | None]) -> str:
+    """Return the page that shows ``facts`` (see :func:`collect`), as HTML."""
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "number": _number, "resources": _resources}
+    history = (facts["training"] or {}).get("history") or []
+    return environment.from_string(_template()).render(
+        **facts,
+        drawing=draw_network(network),
+        curves=_curves(history),
+        pictures=pictures,
+    )
+
+
+def _template() -> str:
+    folder = importlib.resources.files("htaflow.flows")
+    return folder.joinpath("report.html").read_text(encoding="utf-8")
+
+
+def _curves(history: list[Facts]) -> dict[str, Markup]:
+    """Draw the training history, a chart for accuracy and one for loss."""
+    charts = {
+        "Accuracy": {"training": "train_accuracy", "test": "test_accuracy"},
+        "Loss": {"training": "loss"},
+    }
+    drawn = {}
+    for title, names in charts.items():
+        curves = {
+            name: [float(epoch[key]) for epoch in history]
+            for name, key in names.items()
+            if history and all(isinstance(epoch.get(key), int | float) for epoch in history)
+        }
+        if curves:
+            drawn[title] = draw_curves(title, curves, percent=title == "Accuracy")
+    return drawn
+
+
+def _resources(board: Facts) -> dict[str, Facts]:
+    """Return the board's resources: every entry that counts what is used of what there is."""
+    return {
+        name: {**entry, "share": entry["used"] / max(1, entry["available"])}
+        for name, entry in board.items()
+        if isinstance(entry, dict) and {"used", "available"} <= entry.keys()
+    }
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"
+
+
+def _number(value: float) -> str:
+    """Format a number with thousands separated; up to two decimals unless it is whole."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"

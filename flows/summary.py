@@ -1,0 +1,74 @@
+"""Results of the steps as rows of text, for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Rows = list[tuple[str, ...]]
+
+_RESOURCES = ("LUT", "FF", "BRAM")
+
+
+def train_rows(result: Mapping[str, Any]) -> Rows:
+    """Accuracy of each form of the network on the test frames."""
+    kinds = (f"{kind} {100 * value:.2f} %" for kind, value in result["accuracy"].items())
+    return [("accuracy", ", ".join(kinds)), ("test frames", str(result["test_frames"]))]
+
+
+def convert_rows(interface: Mapping[str, Any]) -> Rows:
+    """What the hardware takes and yields, and its predicted cycles."""
+    beats = count(interface["beats"], "beat")
+    return [
+        ("input", f"{beats} of {interface['bus_bits']} bits a frame"),
+        ("output", f"{interface['output_bits']} bits a frame"),
+        ("latency", count(interface["latency_cycles"], "cycle")),
+        ("interval", count(interface["interval_cycles"], "cycle")),
+    ]
+
+
+def verify_rows(result: Mapping[str, Any]) -> Rows:
+    """Frames compared, mismatches found, and cycles predicted and measured."""
+    stalled = result["stalled"]
+    rows: Rows = [
+        ("verified", _frames(result)),
+        ("with stalls", f"{_frames(stalled)}, {stalled['rule_violations']} rule violations"),
+    ]
+    for name in ("latency", "interval"):
+        cycles = result[f"{name}_cycles"]
+        rows.append(
+            (
+                name,
+                f"{count(cycles['predicted'], 'cycle')} predicted, {cycles['measured']} measured",
+            )
+        )
+    return rows
+
+
+def build_rows(reports: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Speed, resources and bitstream: a column a board, under a heading."""
+    rows: Rows = [("", *reports)]
+    rows.append(("fmax", *(f"{report['fmax_mhz']:.1f} MHz" for report in reports.values())))
+    for name in _RESOURCES:
+        used = (report[name] for report in reports.values())
+        rows.append((name, *(f"{entry['used']} of {entry['available']}" for entry in used)))
+    rows.append(("bitstream", *(str(report["bitstream"]) for report in reports.values())))
+    return rows
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Align ``rows``, all of one length, in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return ``number`` with its noun: "1 cycle", "5 cycles"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
+
+
+def _frames(result: Mapping[str, Any]) -> str:
+    mismatches = count(result["mismatches"], "mismatch", "mismatches")
+    return f"{count(result['frames'], 'frame')}, {mismatches}"

@@ -114,15 +114,16 @@ def _find_missing(results: Mapping[str, Facts | None], stale: list[str], run: Ru
     """Return what is not there yet: its name, why, and the command that makes it."""
     where = shlex.quote(str(run.path))
     commands = {
-        "training": f"htaflow train MODEL --out {where}",
         "rtl": f"htaflow convert {where}",
         "verification": f"htaflow verify {where}",
     }
-    built = [name for name, result in results.items() if name not in commands and result]
+    if "training" in stale:  # a network that was never trained here lacks nothing
+        commands["training"] = f"htaflow train MODEL --out {where}"
+    built = [name for name, result in results.items() if name not in _STEPS and result]
     commands |= {
         name: f"htaflow build {where} --board {shlex.quote(name)}"
         for name in results
-        if name not in commands
+        if name not in _STEPS
     }
     if not built:
         commands.setdefault("boards", f"htaflow build {where} --board icebreaker")

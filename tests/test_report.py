@@ -205,6 +205,18 @@ def test_nothing_is_loaded_from_outside_and_nothing_runs(run: Run) -> None:
     assert not re.search(r"url\(|@import|https?://", text)
 
 
+def test_a_mismatch_is_shown(run: Run) -> None:
+    fill(run)
+    result = read_result(run.verify())
+    assert result is not None
+    result |= {"mismatches": 3, "first_mismatch": {"frame": 17, "layer": "hidden", "got": 0}}
+    result["stalled"]["rule_violations"] = 2
+    write_json(run.verify(), result)
+    text = Page(report(run.path).read_text()).text
+    assert "First mismatch: frame 17, layer hidden, got 0" in text
+    assert "2 rule violations" in text
+
+
 def test_names_are_escaped(run: Run) -> None:
     fill(run)
     classes = [NASTY, "bee", "cat", "dog"]

@@ -1,0 +1,158 @@
+"""Blocks: the steps of a model that can be lowered, each to one layer of the integer network."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from htaflow.model import network
+from htaflow.model.activation import HTAF
+from htaflow.model.errors import BadInputError
+from htaflow.model.fold import Normalisation, fold
+from htaflow.model.layers import BinaryLinear
+from htaflow.model.network import IntArray
+
+
+class Block(nn.Module):
+    """A step of a model: takes and yields ``[N, ...]``, and knows its integer form."""
+
+    def lower(self, name: str) -> network.Layer:
+        """Return the integer layer ``name`` that computes the hard forward pass exactly.
+
+        Raises ``BadInputError`` for parameters that are not finite.
+        """
+        raise NotImplementedError
+
+
+class Hidden(Block):
+    """Sums, batch normalisation, HTAF: a layer of binary neurons.
+
+    Input ``[N, in]`` and output ``[N, out]``, both bits when hard and in [0, 1] when smooth.
+    """
+
+    def __init__(self, linear: BinaryLinear, activation: HTAF) -> None:
+        super().__init__()
+        self.linear = linear
+        self.norm = nn.BatchNorm1d(linear.out_features)
+        self.activation = activation
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Return the activations, ``[N, out]``.
+
+        In evaluation the normalisation is in double precision: near a tie, single precision could
+        decide a bit otherwise than the exact numbers do.
+        """
+        acc = self.linear(bits)
+        if self.training:
+            return torch.as_tensor(self.activation(self.norm(acc)))
+        return torch.as_tensor(self.activation(self._normalise(acc))).to(acc.dtype)
+
+    def _normalise(self, acc: Tensor) -> Tensor:
+        """Return the normalised sums by the running statistics, in double precision."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and variance is not None
+        root = torch.sqrt(variance.double() + self.norm.eps)
+        centred = acc.double() - mean.double()
+        return self.norm.weight.double() * centred / root + self.norm.bias.double()
+
+    @torch.no_grad()
+    def calibrate(self, inputs: Iterable[Tensor]) -> None:
+        """Set the running statistics to those of all ``inputs``, each ``[N, in]``: bits."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and variance is not None
+        count, total, squares = 0, torch.zeros_like(mean).double(), torch.zeros_like(mean).double()
+        for bits in inputs:
+            acc = self.linear(bits).double()
+            count += len(acc)
+            total += acc.sum(dim=0)
+            squares += (acc * acc).sum(dim=0)
+        mean.copy_(total / count)
+        variance.copy_((squares / count - (total / count) ** 2).clamp(min=0))
+
+    def lower(self, name: str) -> network.Dense:
+        """Fold the normalisation into integer thresholds, exactly."""
+        weights = integer_weights(self.linear, name)
+        low = -np.abs(weights).sum(axis=1)
+        thresholds = np.empty(len(weights), np.int64)
+        for n, normalisation in enumerate(self._normalisations(name)):
+            thresholds[n], flip = fold(normalisation, int(low[n]), int(-low[n]))
+            if flip:
+                weights[n] *= -1
+        return network.Dense(name, weights, thresholds)
+
+    def _normalisations(self, name: str) -> list[Normalisation]:
+        """Return what the normalisation does to each neuron, in exact numbers."""
+        columns = []
+        for label in ("running_mean", "running_var", "weight", "bias"):
+            tensor = getattr(self.norm, label)
+            require_finite(tensor, f"{name}.norm.{label}")
+            columns.append([Fraction(value) for value in tensor.tolist()])
+        epsilon = Fraction(self.norm.eps)
+        result = []
+        for n, (mean, variance, scale, shift) in enumerate(zip(*columns, strict=True)):
+            if variance + epsilon <= 0:
+                raise BadInputError(
+                    f"{name}.norm.running_var: neuron {n} has variance {float(variance)}; "
+                    "it must not be negative: train again"
+                )
+            result.append(Normalisation(mean, variance + epsilon, scale, shift))
+        return result
+
+
+class GroupSum(Block):
+    """The head without weights: each class counts its own equal run of bits.
+
+    Input ``[N, bits]``, output ``[N, classes]``.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Return the votes, ``[N, classes]``."""
+        return bits.view(len(bits), self.classes, -1).sum(dim=2)
+
+    def lower(self, name: str) -> network.GroupSum:
+        """Return the same votes as an integer layer."""
+        return network.GroupSum(name, self.classes)
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return f"classes={self.classes}"
+
+
+class Scores(Block):
+    """The head with weights: each class sums all bits, by weights in {-1, +1}.
+
+    Input ``[N, bits]``, output ``[N, classes]``, integers when the input is bits.
+    """
+
+    def __init__(self, linear: BinaryLinear) -> None:
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Return the scores, ``[N, classes]``."""
+        return torch.as_tensor(self.linear(bits))
+
+    def lower(self, name: str) -> network.Dense:
+        """Return the same sums, without thresholds."""
+        return network.Dense(name, integer_weights(self.linear, name))
+
+
+def integer_weights(linear: BinaryLinear, name: str) -> IntArray:
+    """Return the weights of ``linear`` as int8 ``[out, in]``; refuse latents that are no number."""
+    require_finite(linear.latent, f"{name}.linear.latent")
+    return linear.weight.detach().to(torch.int8).numpy().copy()
+
+
+def require_finite(tensor: Tensor, name: str) -> None:
+    """Raise ``BadInputError`` that names the tensor if it holds NaN or infinity."""
+    bad = ~torch.isfinite(tensor)
+    if bad.any():
+        index = torch.nonzero(bad)[0].tolist()
+        value = tensor[tuple(index)].item()
+        raise BadInputError(f"tensor '{name}' holds {value} at {index}; train again from the start")

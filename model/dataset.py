@@ -1,0 +1,151 @@
+"""Labelled frames for training and testing, checked once, whatever they came from."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from htaflow.model.errors import BadInputError
+from htaflow.model.files import digest
+from htaflow.model.network import MAX_FEATURE_BITS, IntArray, Values
+
+Array = npt.NDArray[Any]
+
+TEST_SHARE = 5
+"""One frame in so many is for testing, where the data come without a split."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled frames of integer features.
+
+    ``x_train`` and ``x_test`` are integers ``[N, features]`` of ``feature_bits`` bits, two's
+    complement if ``signed``; ``y_train`` and ``y_test`` are int64 ``[N]``, indices into
+    ``classes``, the names of the classes.
+    """
+
+    name: str
+    x_train: IntArray
+    y_train: IntArray
+    x_test: IntArray
+    y_test: IntArray
+    feature_bits: int
+    signed: bool
+    classes: tuple[str, ...]
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts: list[str | bytes] = [repr((self.feature_bits, self.signed, self.classes))]
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            parts += [repr(array.shape), array.astype("<i4").tobytes()]
+        object.__setattr__(self, "digest", digest(*parts))
+
+    @property
+    def features(self) -> int:
+        """Number of features of a frame."""
+        return int(self.x_train.shape[1])
+
+
+def make_dataset(
+    name: str, where: str, train: tuple[Array, Array], test: tuple[Array, Array]
+) -> Dataset:
+    """Check frames and labels, and return them as a :class:`Dataset`.
+
+    Args:
+        name: what the dataset is called.
+        where: what errors call it, e.g. a file name.
+        train: (frames ``[N, ...]``, labels ``[N]``) to learn from; the frames' further axes are
+            flattened, and their numbers must be whole; labels are integers or text.
+        test: the same to test on, with the same features.
+
+    Raises:
+        BadInputError: says what is wrong with which frame.
+    """
+    x_train, y_train = _checked(f"{where}, training frames", *train)
+    x_test, y_test = _checked(f"{where}, test frames", *test)
+    if x_train.shape[1] != x_test.shape[1]:
+        raise BadInputError(
+            f"{where}: training frames have {x_train.shape[1]} features, test frames "
+            f"{x_test.shape[1]}; give both the same"
+        )
+    known = np.unique(y_train)
+    if len(known) < 2:
+        raise BadInputError(
+            f"{where}: all training frames are of class '{known[0]}'; give at least two classes"
+        )
+    unknown = np.flatnonzero(~np.isin(y_test, known))
+    if len(unknown):
+        raise BadInputError(
+            f"{where}: test frame {unknown[0]} is of class '{y_test[unknown[0]]}', which no "
+            "training frame has; add such frames to the training set"
+        )
+    low = int(min(x_train.min(), x_test.min()))
+    high = int(max(x_train.max(), x_test.max()))
+    width = Values((1,), min(low, 0), max(high, 0)).width
+    if width > MAX_FEATURE_BITS:
+        raise BadInputError(
+            f"{where}: features are in {low}..{high}, which takes {width} bits; "
+            f"scale them to at most {MAX_FEATURE_BITS} bits"
+        )
+    return Dataset(
+        name,
+        x_train,
+        np.searchsorted(known, y_train).astype(np.int64),
+        x_test,
+        np.searchsorted(known, y_test).astype(np.int64),
+        width,
+        low < 0,
+        tuple(str(label) for label in known),
+    )
+
+
+def split(x: Array, y: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Split labelled frames into (train, test): of each class, every fifth frame is for testing.
+
+    Always the same way for the same data, in the given order.
+    """
+    test = np.zeros(len(y), np.bool_)
+    for label in np.unique(y):
+        test[np.flatnonzero(y == label)[TEST_SHARE // 2 :: TEST_SHARE]] = True
+    return (x[~test], y[~test]), (x[test], y[test])
+
+
+def _checked(where: str, x: Array, y: Array) -> tuple[IntArray, Array]:
+    """Return frames as int32 ``[N, features]`` and labels ``[N]``, or raise ``BadInputError``."""
+    if y.ndim != 1 or x.ndim < 2 or len(x) != len(y):
+        raise BadInputError(
+            f"{where}: frames have shape {list(x.shape)} and labels {list(y.shape)}; "
+            "use [N, ...] and [N]"
+        )
+    if x.size == 0:
+        raise BadInputError(
+            f"{where}: there are none (shape {list(x.shape)}); give at least one frame, and where "
+            f"htaflow splits the data, at least {TEST_SHARE // 2 + 1} of a class"
+        )
+    if x.dtype.kind not in "biuf":
+        raise BadInputError(f"{where}: features are {x.dtype}; give integers")
+    if y.dtype.kind not in "iuU":
+        raise BadInputError(f"{where}: labels are {y.dtype}; give integers or text")
+    flat = x.reshape(len(x), -1)
+    if flat.dtype.kind == "f":
+        _require(np.isfinite(flat), flat, where, "replace it or drop the frame")
+        _require(flat == np.floor(flat), flat, where, SCALING)
+    limit = 1 << MAX_FEATURE_BITS
+    _require((-limit < flat) & (flat < limit), flat, where, f"scale to {MAX_FEATURE_BITS} bits")
+    return flat.astype(np.int32), y
+
+
+SCALING = (
+    "features must be whole numbers: scale and round them, e.g. round((x - min) / (max - min) "
+    "* 255) with min and max of the training data, and scale what the hardware is fed the same way"
+)
+"""What to do about real-valued features."""
+
+
+def _require(good: Array, flat: Array, where: str, fix: str) -> None:
+    """Raise ``BadInputError`` that names the first feature that is not ``good``."""
+    if not good.all():
+        frame, feature = np.argwhere(~good)[0]
+        value = flat[frame, feature]
+        raise BadInputError(f"{where}: frame {frame}, feature {feature} is {value}; {fix}")

@@ -1,0 +1,117 @@
+"""The encoder: integer features to bits by comparison with constants.
+
+The constants come from the training data once, before training, by one of two rules. ``range``
+spreads the same thresholds evenly over the range of all features, as suits an image: one threshold
+on pixels 0..255 is 128, the top bit. ``quantiles`` gives each feature its own, so that each part of
+its thermometer holds about the same number of training frames, as suits a table of unlike features.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from htaflow.model import network
+from htaflow.model.block import Block
+from htaflow.model.errors import BadInputError
+from htaflow.model.network import IntArray
+
+Rule = Literal["range", "quantiles"]
+
+
+class Encoder(Block):
+    """``bit[j] = [feature[source[j]] >= threshold[j]]``; nothing in it is trained.
+
+    Input ``[N, features]`` integers, output ``[N, bits]`` of 0.0 and 1.0. ``source`` and
+    ``threshold`` are integers ``[bits]``.
+    """
+
+    source: Tensor
+    threshold: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        feature_bits: int,
+        signed: bool,
+        source: IntArray,
+        threshold: IntArray,
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.feature_bits = feature_bits
+        self.signed = signed
+        self.register_buffer("source", torch.as_tensor(source, dtype=torch.int64))
+        self.register_buffer("threshold", torch.as_tensor(threshold, dtype=torch.int64))
+
+    @property
+    def bits(self) -> int:
+        """Number of bits of an encoded frame."""
+        return len(self.source)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the bits, ``[N, bits]``."""
+        return (features[:, self.source] >= self.threshold).float()
+
+    def lower(self, name: str) -> network.Encode:
+        """Return the same comparisons as an integer layer."""
+        return network.Encode(
+            name,
+            self.features,
+            self.feature_bits,
+            self.signed,
+            self.source.numpy(),
+            self.threshold.numpy(),
+        )
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return f"features={self.features}, bits={self.bits}"
+
+
+def choose_thresholds(frames: IntArray, count: int, rule: Rule) -> tuple[IntArray, IntArray]:
+    """Return the (source, threshold) of a thermometer, each ``[bits]``.
+
+    Args:
+        frames: training frames, integers ``[N, features]``.
+        count: thresholds a feature, at most; fewer where the data do not tell more apart.
+        rule: how to place them, see the module.
+
+    A threshold that gives the same bit for all training frames is left out.
+
+    Raises:
+        BadInputError: every feature is constant.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    low, high = frames.min(axis=0), frames.max(axis=0)
+    if rule == "range":
+        bottom, top = int(frames.min()), int(frames.max())
+        parts = (-(-(i + 1) * (top - bottom + 1) // (count + 1)) for i in range(count))
+        shared = sorted({bottom + part for part in parts})
+        chosen = [shared] * frames.shape[1]
+    else:
+        shares = [(i + 1) / (count + 1) for i in range(count)]
+        quantiles = np.quantile(frames, shares, axis=0, method="higher")
+        chosen = [sorted({int(value) for value in column}) for column in quantiles.T]
+    source, threshold = [], []
+    for feature, candidates in enumerate(chosen):
+        kept = [value for value in candidates if low[feature] < value <= high[feature]]
+        if not kept and rule == "quantiles" and low[feature] < high[feature]:
+            kept = [
+                int(
+                    np.min(
+                        frames[:, feature],
+                        where=frames[:, feature] > low[feature],
+                        initial=high[feature],
+                    )
+                )
+            ]
+        source += [feature] * len(kept)
+        threshold += kept
+    if not source:
+        raise BadInputError(
+            "every feature has the same value in all training frames, so nothing can be learned"
+        )
+    return np.array(source, np.int64), np.array(threshold, np.int64)

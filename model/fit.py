@@ -1,0 +1,187 @@
+"""The training loop: epochs, schedules, checkpoints.
+
+Each epoch draws its random numbers (the order of the frames, the noise) from a generator seeded
+with the training's seed and the epoch's number. So training that was cut off and resumed goes
+through the same numbers as training that was not, and on the same machine, with the same number of
+threads, ends in the same bits.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from htaflow.model.activation import sharpness
+from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.block import Hidden
+from htaflow.model.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from htaflow.model.dataset import Dataset
+from htaflow.model.encode import Encoder
+from htaflow.model.errors import BadInputError
+from htaflow.model.layers import SparseBinaryLinear
+from htaflow.model.network import IntArray
+from htaflow.model.progress import Progress, silent
+from htaflow.model.zoo import Recipe
+
+Mode = Literal["hard", "smooth"]
+
+_CHUNK = 2000  # frames at once where nothing is learned: bounds memory
+_SEEDS = 1_000_003  # spreads (seed, epoch) pairs; a prime
+
+
+def fit(
+    model: BinaryNetwork,
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    mode: Mode,
+    seed: int,
+    epochs: int,
+    checkpoint: Path,
+    configuration: dict[str, Any],
+    progress: Progress = silent,
+) -> Progressed:
+    """Train ``model`` in place, from ``checkpoint`` on if that file is there.
+
+    Args:
+        model: what :func:`htaflow.model.zoo.build_model` returned for this recipe and dataset.
+        recipe: how to train.
+        dataset: frames to learn from and to report accuracy on.
+        mode: ``hard`` goes forward through the step and back through HTAF's derivative;
+            ``smooth`` goes both ways through HTAF, whose sharpness rises.
+        seed: of all random numbers.
+        epochs: passes over the training frames; schedules are stretched over them.
+        checkpoint: file written after each epoch.
+        configuration: what the checkpoint says that it belongs to.
+        progress: told one line an epoch.
+
+    Returns:
+        The history, and the seconds that training took, over all its parts.
+
+    Raises:
+        BadInputError: the checkpoint cannot be continued; the loss or a parameter is not finite.
+    """
+    x_train = encode(model.encoder, dataset.x_train)
+    x_test = encode(model.encoder, dataset.x_test)
+    y_train, y_test = torch.from_numpy(dataset.y_train), torch.from_numpy(dataset.y_test)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
+    done = Progressed(0, 0.0, [])
+    if checkpoint.exists():
+        done = load_checkpoint(checkpoint, configuration, model, optimizer)
+        progress(f"resuming after epoch {done.epochs}/{epochs}")
+    for epoch in range(done.epochs, epochs):
+        begun = time.monotonic()
+        numbers = torch.Generator().manual_seed((seed * _SEEDS + epoch) % (1 << 63))
+        model.train()
+        model.set_hard(mode == "hard")
+        batches = list(_batches(len(x_train), recipe.batch, numbers))
+        losses, right, seen = 0.0, 0, 0
+        for index, batch in enumerate(batches):
+            _schedule(model, optimizer, recipe, mode, (epoch + index / len(batches)) / epochs)
+            bits, labels = _flip(x_train[batch].float(), recipe.noise, numbers), y_train[batch]
+            scores = model.decide(bits)
+            loss = F.cross_entropy(scores / recipe.temperature, labels)
+            if not torch.isfinite(loss):
+                raise BadInputError(
+                    f"epoch {epoch + 1}, step {index + 1}: the loss is {loss.item()}; "
+                    "try another seed, or a recipe with a smaller learning rate"
+                )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses += loss.item()
+            right += int((scores.argmax(dim=1) == labels).sum())
+            seen += len(labels)
+        entry = {
+            "epoch": epoch + 1,
+            "loss": losses / len(batches),
+            "train_accuracy": right / seen,
+            "test_accuracy": accuracy(model, x_test, y_test, hard=True),
+        }
+        seconds = done.seconds + time.monotonic() - begun
+        done = Progressed(epoch + 1, seconds, [*done.history, entry])
+        save_checkpoint(checkpoint, configuration, done, model, optimizer)
+        progress(_line(done, epochs))
+    _schedule(model, optimizer, recipe, mode, 1.0)
+    return done
+
+
+def encode(encoder: Encoder, frames: IntArray) -> Tensor:
+    """Return encoded frames as uint8 0 and 1, ``[N, bits]``: a quarter of the memory of floats."""
+    chunks = torch.split(torch.as_tensor(frames, dtype=torch.int32), _CHUNK)
+    return torch.cat([encoder(chunk).to(torch.uint8) for chunk in chunks])
+
+
+@torch.no_grad()
+def accuracy(model: BinaryNetwork, bits: Tensor, labels: Tensor, *, hard: bool) -> float:
+    """Return the share of encoded frames whose class is right, with the step or with HTAF."""
+    model.eval()
+    model.set_hard(hard)
+    chunks = zip(torch.split(bits, _CHUNK), torch.split(labels, _CHUNK), strict=True)
+    right = sum(int((model.decide(x.float()).argmax(dim=1) == y).sum()) for x, y in chunks)
+    return right / len(labels)
+
+
+@torch.no_grad()
+def calibrate(model: BinaryNetwork, bits: Tensor) -> None:
+    """Set each normalisation to the statistics of all training frames in the hard forward pass.
+
+    Training leaves running averages over its last steps, of noisy inputs and, in smooth mode, of
+    activations that are not quite bits; the hardware sees neither.
+    """
+    model.eval()
+    model.set_hard(True)
+    for block in model.blocks:
+        if isinstance(block, Hidden):
+            block.calibrate(chunk.float() for chunk in torch.split(bits, _CHUNK))
+            bits = torch.cat([block(x.float()).to(torch.uint8) for x in torch.split(bits, _CHUNK)])
+
+
+def _batches(count: int, size: int, numbers: torch.Generator) -> Iterator[Tensor]:
+    """Yield the indices of each batch; frames that do not fill one wait for another epoch."""
+    order = torch.randperm(count, generator=numbers)
+    size = min(size, count)
+    for start in range(0, count - size + 1, size):
+        yield order[start : start + size]
+
+
+def _flip(bits: Tensor, share: float, numbers: torch.Generator) -> Tensor:
+    """Return ``bits`` with a random ``share`` of them flipped."""
+    if share == 0:
+        return bits
+    flips = torch.rand(bits.shape, generator=numbers) < share
+    return torch.where(flips, 1 - bits, bits)
+
+
+def _schedule(
+    model: BinaryNetwork,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    mode: Mode,
+    progress: float,
+) -> None:
+    """Set learning rate, sharpness and fan-in for the share ``progress`` of training."""
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+    start, end = recipe.hard_alpha if mode == "hard" else recipe.smooth_alpha
+    for activation in model.activations():
+        activation.alpha = sharpness(start, end, progress)
+    for module in model.modules():
+        if isinstance(module, SparseBinaryLinear):
+            module.anneal(progress / recipe.annealing)
+
+
+def _line(done: Progressed, epochs: int) -> str:
+    """Describe the last epoch and how long the rest will take."""
+    last = done.history[-1]
+    left = round(done.seconds / done.epochs * (epochs - done.epochs))
+    return (
+        f"epoch {done.epochs:{len(str(epochs))}}/{epochs}  loss {last['loss']:.4f}  "
+        f"train {100 * last['train_accuracy']:.2f} %  test {100 * last['test_accuracy']:.2f} %  "
+        f"{left // 60}:{left % 60:02} left"
+    )

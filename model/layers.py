@@ -1,0 +1,117 @@
+"""Linear layers with binary and with sparse ternary weights.
+
+Both sum bipolar values: an activation b in [0, 1] enters as 2b - 1. Both keep real latent weights,
+which training changes and of which only the signs (and, if sparse, the order of the magnitudes)
+reach the hardware. The gradient goes straight through to every latent weight; that of a weight
+which is now zero says what it would do if it were not, and so lets it come back.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LATENT_RANGE = 0.1
+"""Latent weights start uniform in plus or minus this."""
+
+
+class _Ternary(torch.autograd.Function):
+    """Forward signs of the largest latents, zero elsewhere; backward the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, latent: Tensor, fan_in: int) -> Tensor:
+        signs = torch.where(latent >= 0, 1.0, -1.0).to(latent.dtype)
+        if fan_in >= latent.shape[1]:
+            return signs
+        kept = torch.topk(latent.abs(), fan_in, dim=1, sorted=False).indices
+        return torch.zeros_like(latent).scatter_(1, kept, signs.gather(1, kept))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def binary_sign(latent: Tensor) -> Tensor:
+    """Return the signs -1 and +1 of ``latent``; sign(0) = +1; the gradient is the identity's.
+
+    ``latent`` is ``[out, in]``, and so is the result.
+    """
+    return ternary_sign(latent, latent.shape[1])
+
+
+def ternary_sign(latent: Tensor, fan_in: int) -> Tensor:
+    """Return -1, 0 and +1: in each row the signs of the ``fan_in`` largest magnitudes.
+
+    ``latent`` is ``[out, in]``, and so is the result. Straight-through: the gradient of every
+    latent weight, kept or not, is that of its result.
+    """
+    result: Tensor = _Ternary.apply(latent, fan_in)  # type: ignore[no-untyped-call]
+    return result
+
+
+class BinaryLinear(nn.Module):
+    """Sums of all inputs with weights in {-1, +1}.
+
+    ``acc[n] = sum_i sign(latent[n, i]) * (2 * b[i] - 1)``: input ``[N, in_features]`` in [0, 1],
+    output ``[N, out_features]``; integers when the input is bits.
+    """
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"sizes must be at least 1, not {in_features} and {out_features}")
+        self.in_features = in_features
+        self.out_features = out_features
+        self.latent = nn.Parameter(torch.empty(out_features, in_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the latent weights afresh from torch's random numbers."""
+        nn.init.uniform_(self.latent, -LATENT_RANGE, LATENT_RANGE)
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights that count, ``[out_features, in_features]``."""
+        return binary_sign(self.latent)
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Return the sums, ``[N, out_features]``."""
+        return F.linear(2 * bits - 1, self.weight)
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+class SparseBinaryLinear(BinaryLinear):
+    """Sums of few inputs with weights in {-1, 0, +1}; which inputs is learned.
+
+    Each neuron keeps the ``fan_in`` inputs whose latent weights are largest in magnitude. Training
+    starts with ``start_fan_in`` of them; :meth:`anneal` narrows that to ``target_fan_in``.
+    Shapes are those of :class:`BinaryLinear`.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, fan_in: int, start_fan_in: int | None = None
+    ) -> None:
+        if fan_in < 1:
+            raise ValueError(f"fan_in must be at least 1, not {fan_in}")
+        super().__init__(in_features, out_features)
+        self.target_fan_in = min(fan_in, in_features)
+        self.start_fan_in = min(max(start_fan_in or 0, self.target_fan_in), in_features)
+        self.fan_in = self.start_fan_in
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights that count, ``[out_features, in_features]``."""
+        return ternary_sign(self.latent, self.fan_in)
+
+    def anneal(self, progress: float) -> None:
+        """Set ``fan_in`` for the share ``progress`` (0 to 1) of the annealing: geometric."""
+        ratio = self.target_fan_in / self.start_fan_in
+        self.fan_in = round(self.start_fan_in * ratio ** min(max(progress, 0.0), 1.0))
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return f"{super().extra_repr()}, fan_in={self.start_fan_in}->{self.target_fan_in}"

@@ -1,0 +1,69 @@
+"""Lowering: a trained model to an integer network, and the proof that both compute the same."""
+
+import numpy as np
+import torch
+
+from htaflow.model import golden
+from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.block import Block
+from htaflow.model.errors import MismatchError
+from htaflow.model.network import ArgMax, IntArray, Layer, Network
+
+_BLOCK = 2048  # frames at once: bounds memory, whatever the number of frames
+
+
+def lower(model: BinaryNetwork, name: str) -> Network:
+    """Return the integer network ``name`` of a trained ``model``: its layers, then an ArgMax.
+
+    Sparse layers are taken at the fan-in that they have now. Raises ``BadInputError`` for
+    parameters that are no numbers.
+    """
+    layers: list[Layer] = []
+    for child, block in model.named_children():
+        assert isinstance(block, Block)
+        layers.append(block.lower(child))
+    return Network(name, (*layers, ArgMax("argmax")))
+
+
+@torch.no_grad()
+def prove(model: BinaryNetwork, network: Network, frames: IntArray) -> IntArray:
+    """Check that the hard ``model`` and golden agree on every value of every layer.
+
+    Args:
+        model: what ``network`` was lowered from; left in hard evaluation mode.
+        network: the integer network.
+        frames: integers ``[N, features]``.
+
+    Returns:
+        The class of each frame, ``[N]``, as both say.
+
+    Raises:
+        MismatchError: names the first layer that differs, its first frame and neuron.
+    """
+    model.eval()
+    model.set_hard(True)
+    classes = []
+    for start in range(0, len(frames), _BLOCK):
+        block = frames[start : start + _BLOCK]
+        expected = golden.trace(network, block)
+        values = torch.as_tensor(block)
+        for name, step in model.named_children():
+            values = step(values)
+            _require_equal(name, values.numpy(), expected[name], start)
+        chosen = values.argmax(dim=1, keepdim=True).numpy()
+        _require_equal(network.layers[-1].name, chosen, expected[network.layers[-1].name], start)
+        classes.append(chosen[:, 0])
+    return np.concatenate(classes)
+
+
+def _require_equal(layer: str, torch_says: IntArray, golden_says: IntArray, start: int) -> None:
+    """Raise ``MismatchError`` for the first value in which the two differ."""
+    differs = torch_says != golden_says
+    if differs.any():
+        frame, neuron = np.argwhere(differs)[0]
+        raise MismatchError(
+            f"layer '{layer}', neuron {neuron}, frame {start + frame}: PyTorch says "
+            f"{torch_says[frame, neuron]:g}, the integer network {golden_says[frame, neuron]} "
+            f"({np.count_nonzero(differs.any(axis=0))} of {differs.shape[1]} neurons differ); "
+            "this is a fault of htaflow: please report it"
+        )

@@ -1,0 +1,164 @@
+"""``htaflow train``: data and a recipe to a proved integer network in a run directory."""
+
+import io
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from htaflow.model.data import load
+from htaflow.model.dataset import Dataset
+from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.fit import accuracy, calibrate, encode, fit
+from htaflow.model.lower import lower, prove
+from htaflow.model.netfile import load_network, save_network
+from htaflow.model.progress import Progress, silent
+from htaflow.model.zoo import build_model, find_recipe
+
+MODES = ("hard", "smooth")
+
+
+def train(
+    model: str,
+    data: str | Path,
+    out: Path,
+    *,
+    mode: Literal["hard", "smooth"] = "hard",
+    seed: int = 0,
+    epochs: int | None = None,
+    resume: bool = True,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train, lower and prove a model; write ``network.safetensors``, ``test.npz``, ``train.json``.
+
+    While training, ``checkpoint.safetensors`` is written after each epoch; the next call with the
+    same arguments goes on from there, to the same result as without the break. A call whose inputs
+    have not changed since ``train.json`` was written returns what is stored there.
+
+    Args:
+        model: a name in the zoo.
+        data: what :func:`htaflow.model.data.load` takes.
+        out: the run directory; made if need be.
+        mode: forward through the step, or through HTAF with the step at the end.
+        seed: of all random numbers, 0 or more.
+        epochs: passes over the training frames; by default the recipe's own number.
+        resume: whether to use what an earlier call left in ``out``.
+        progress: told one line an epoch, and what happens before and after.
+
+    Returns:
+        What ``train.json`` holds. In ``accuracy``, ``float`` is the trained model's own forward
+        pass (HTAF in smooth mode, the step in hard mode) with the running averages of batch
+        normalisation; ``hard`` is the step with statistics of all training frames; ``golden`` is
+        the integer network. All are shares of the whole test set.
+
+    Raises:
+        BadInputError: an argument, the data or a checkpoint is refused, or training diverged.
+        MismatchError: the integer network differs from the hard model: a fault of htaflow.
+    """
+    recipe = find_recipe(model)
+    if mode not in MODES:
+        raise BadInputError(f"no mode '{mode}'{nearest(mode, MODES)}")
+    epochs = recipe.epochs if epochs is None else epochs
+    if epochs < 1:
+        raise BadInputError(f"epochs is {epochs}; use at least 1")
+    if seed < 0:
+        raise BadInputError(f"seed is {seed}; use 0 or more")
+    dataset = load(data, progress)
+    versions = {name: version(name) for name in ("htaflow", "numpy", "torch")}
+    configuration = {
+        "recipe": asdict(recipe),
+        "data": dataset.digest,
+        "mode": mode,
+        "seed": seed,
+        "epochs": epochs,
+        "versions": versions,
+    }
+    inputs = digest(json.dumps(configuration, sort_keys=True))
+    if resume:
+        stored = _stored(out, inputs)
+        if stored is not None:
+            progress("train: unchanged")
+            return stored
+    checkpoint = out / "checkpoint.safetensors"
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+
+    progress(
+        f"{model} on {dataset.name}: {len(dataset.x_train)} frames of {dataset.features} features, "
+        f"{len(dataset.classes)} classes, {len(dataset.x_test)} test frames"
+    )
+    trained = build_model(recipe, dataset, seed)
+    done = fit(
+        trained,
+        recipe,
+        dataset,
+        mode=mode,
+        seed=seed,
+        epochs=epochs,
+        checkpoint=checkpoint,
+        configuration=configuration,
+        progress=progress,
+    )
+    x_test = encode(trained.encoder, dataset.x_test)
+    y_test = torch.from_numpy(dataset.y_test)
+    own = accuracy(trained, x_test, y_test, hard=mode == "hard")
+    calibrate(trained, encode(trained.encoder, dataset.x_train))
+    hard = accuracy(trained, x_test, y_test, hard=True)
+    network = lower(trained, model.replace("-", "_"))
+    classes = prove(trained, network, dataset.x_test)
+    golden = float(np.mean(classes == dataset.y_test))
+    progress(
+        f"hard PyTorch == golden on {len(x_test)} test frames, every layer; "
+        f"accuracy {100 * golden:.2f} %"
+    )
+
+    save_network(network, out / "network.safetensors")
+    write_atomic(out / "test.npz", _test_set(dataset))
+    result = {
+        "model": model,
+        "data": str(data),
+        "mode": mode,
+        "seed": seed,
+        "epochs": epochs,
+        "network": network.digest,
+        "accuracy": {"float": own, "hard": hard, "golden": golden},
+        "train_frames": len(dataset.x_train),
+        "test_frames": len(dataset.x_test),
+        "features": dataset.features,
+        "classes": list(dataset.classes),
+        "history": done.history,
+        "seconds": round(done.seconds, 3),
+        "threads": torch.get_num_threads(),
+        "versions": versions,
+        "test_digest": digest((out / "test.npz").read_bytes()),
+        "inputs": inputs,
+    }
+    write_json(out / "train.json", result)
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def _test_set(dataset: Dataset) -> bytes:
+    """Return the test set as the content of an ``.npz`` file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, x=dataset.x_test, y=dataset.y_test)
+    return buffer.getvalue()
+
+
+def _stored(out: Path, inputs: str) -> dict[str, Any] | None:
+    """Return the result in ``out`` if it came from ``inputs`` and its files are as written."""
+    try:
+        result = json.loads((out / "train.json").read_text())
+        network = load_network(out / "network.safetensors")
+        test = digest((out / "test.npz").read_bytes())
+    except (OSError, ValueError, BadInputError):
+        return None
+    if not isinstance(result, dict) or result.get("inputs") != inputs:
+        return None
+    same = result.get("network") == network.digest and result.get("test_digest") == test
+    return result if same else None

@@ -1,0 +1,178 @@
+"""Recipes: what to build and how to train it, as data. One entry here is one model by name."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from htaflow.model.activation import HTAF
+from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.block import Block, GroupSum, Hidden, Scores
+from htaflow.model.dataset import Dataset
+from htaflow.model.encode import Encoder, Rule, choose_thresholds
+from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """A hidden layer: how many neurons, and how many inputs each keeps.
+
+    ``fan_in`` of ``None`` is a dense layer. ``start_fan_in`` is where annealing begins.
+    """
+
+    count: int
+    fan_in: int | None = None
+    start_fan_in: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that, with data and a seed, determines a trained model.
+
+    Args:
+        name: how the command line calls it.
+        description: one line for people.
+        thresholds: comparisons a feature in the encoder, at most.
+        encoding: where they are put, see :mod:`htaflow.model.encode`.
+        hidden: the hidden layers; with ``vote``, the last is rounded up to a multiple of the
+            number of classes.
+        head: ``vote`` counts each class's own bits, ``scores`` weighs all bits.
+        temperature: the scores are divided by it for the loss.
+        epochs: passes over the training data.
+        batch: frames a step.
+        learning_rate: Adam's, at the start; it falls to 0 as a half cosine.
+        noise: share of the encoded bits that is flipped in training, anew in each step.
+        annealing: share of training in which fan-in narrows to its target.
+        beta: HTAF's tail.
+        hard_alpha: HTAF's sharpness at start and end of training in hard mode.
+        smooth_alpha: the same in smooth mode.
+    """
+
+    name: str
+    description: str
+    thresholds: int
+    encoding: Rule
+    hidden: tuple[Neurons, ...]
+    head: Literal["vote", "scores"]
+    temperature: float
+    epochs: int
+    batch: int
+    learning_rate: float
+    noise: float
+    annealing: float = 0.6
+    beta: float = 1.0
+    hard_alpha: tuple[float, float] = (4.0, 4.0)
+    smooth_alpha: tuple[float, float] = (4.0, 64.0)
+
+
+ZOO = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="digits",
+            description="8 x 8 digits, 200 + 100 neurons of fan-in 6: small enough for an iCE40",
+            thresholds=3,
+            encoding="range",
+            hidden=(Neurons(200, 6, 60), Neurons(100, 6, 40)),
+            head="vote",
+            temperature=1.5,
+            epochs=80,
+            batch=64,
+            learning_rate=0.03,
+            noise=0.03,
+        ),
+        Recipe(
+            name="digits-dense",
+            description="8 x 8 digits, 64 dense neurons, every score a sum of all of them",
+            thresholds=3,
+            encoding="range",
+            hidden=(Neurons(64),),
+            head="scores",
+            temperature=8.0,
+            epochs=40,
+            batch=64,
+            learning_rate=0.01,
+            noise=0.03,
+        ),
+        Recipe(
+            name="table",
+            description="tables of unlike features, 200 + 100 neurons of fan-in 6",
+            thresholds=5,
+            encoding="quantiles",
+            hidden=(Neurons(200, 6, 60), Neurons(100, 6, 40)),
+            head="vote",
+            temperature=1.5,
+            epochs=80,
+            batch=64,
+            learning_rate=0.03,
+            noise=0.03,
+        ),
+        Recipe(
+            name="mnist-small",
+            description="28 x 28 digits, 1000 + 500 neurons of fan-in 6",
+            thresholds=1,
+            encoding="range",
+            hidden=(Neurons(1000, 6, 100), Neurons(500, 6, 60)),
+            head="vote",
+            temperature=5.0,
+            epochs=20,
+            batch=256,
+            learning_rate=0.02,
+            noise=0.01,
+        ),
+        Recipe(
+            name="mnist-medium",
+            description="28 x 28 digits, 1000 + 1000 neurons of fan-in 6",
+            thresholds=1,
+            encoding="range",
+            hidden=(Neurons(1000, 6, 100), Neurons(1000, 6, 60)),
+            head="vote",
+            temperature=7.0,
+            epochs=30,
+            batch=256,
+            learning_rate=0.02,
+            noise=0.01,
+        ),
+    )
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe called ``name``. Raises ``BadInputError`` with the nearest name."""
+    if name not in ZOO:
+        raise BadInputError(f"no model '{name}' in the zoo{nearest(name, ZOO)}")
+    return ZOO[name]
+
+
+def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
+    """Return an untrained model of ``recipe`` for the features and classes of ``dataset``.
+
+    The same ``seed`` gives the same model; torch's own random numbers are left as they were. Raises
+    ``BadInputError`` if the encoder finds nothing to tell frames apart by.
+    """
+    source, threshold = choose_thresholds(dataset.x_train, recipe.thresholds, recipe.encoding)
+    encoder = Encoder(dataset.features, dataset.feature_bits, dataset.signed, source, threshold)
+    blocks: dict[str, Block] = {}
+    classes = len(dataset.classes)
+    width = encoder.bits
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for index, neurons in enumerate(recipe.hidden, 1):
+            count = neurons.count
+            if recipe.head == "vote" and index == len(recipe.hidden):
+                count = -(-count // classes) * classes
+            activation = HTAF(recipe.hard_alpha[0], recipe.beta)
+            blocks[f"hidden{index}"] = Hidden(_linear(width, count, neurons), activation)
+            width = count
+        if recipe.head == "vote":
+            blocks["vote"] = GroupSum(classes)
+        else:
+            blocks["scores"] = Scores(BinaryLinear(width, classes))
+    return BinaryNetwork(encoder, blocks)
+
+
+def _linear(width: int, count: int, neurons: Neurons) -> BinaryLinear:
+    if neurons.fan_in is None:
+        return BinaryLinear(width, count)
+    return SparseBinaryLinear(width, count, neurons.fan_in, neurons.start_fan_in)

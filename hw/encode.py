@@ -41,8 +41,8 @@ def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
 class FrameEncoder(wiring.Component):
     """Encode a frame that comes in one beat.
 
-    Latency: 1 cycle. Initiation interval: 1 cycle. A beat without ``last`` or with ``error`` is
-    taken and dropped.
+    Latency: 1 cycle. Initiation interval: 1 cycle. A beat with ``error`` is taken and dropped, and
+    so are beats without ``last`` and the first one with it after them: a frame that runs too long.
 
     Parameters:
         layer: the comparisons.
@@ -80,9 +80,12 @@ class FrameEncoder(wiring.Component):
             self.input.ready.eq(~self.output.valid | self.output.ready),
             self.output.payload.eq(register),
         ]
-        whole = self.input.payload.last & ~self.input.payload.error
+        too_long = Signal()
+        whole = self.input.payload.last & ~self.input.payload.error & ~too_long
         with m.If(self.input.ready):
             m.d.sync += [self.output.valid.eq(self.input.valid & whole), register.eq(result)]
+            with m.If(self.input.valid):
+                m.d.sync += too_long.eq(~self.input.payload.last)
         return m
 
 

@@ -6,6 +6,7 @@ from typing import Any
 Rows = list[tuple[str, ...]]
 
 _RESOURCES = ("LUT", "FF", "BRAM")
+_PHASES = {"stalled": "with stalls", "reset": "with resets", "framing": "beside bad frames"}
 
 
 def train_rows(result: Mapping[str, Any]) -> Rows:
@@ -27,11 +28,10 @@ def convert_rows(interface: Mapping[str, Any]) -> Rows:
 
 def verify_rows(result: Mapping[str, Any]) -> Rows:
     """Frames compared, mismatches found, and cycles predicted and measured."""
-    stalled = result["stalled"]
-    rows: Rows = [
-        ("verified", _frames(result)),
-        ("with stalls", f"{_frames(stalled)}, {stalled['rule_violations']} rule violations"),
-    ]
+    rows: Rows = [("verified", _frames(result))]
+    for name, words in _PHASES.items():
+        if name in result:
+            rows.append((words, _frames(result[name])))
     for name in ("latency", "interval"):
         cycles = result[f"{name}_cycles"]
         rows.append(

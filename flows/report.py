@@ -175,6 +175,8 @@ def _versions(results: Mapping[str, Facts | None]) -> dict[str, str]:
     for result in results.values():
         for tool, version in ((result or {}).get("versions") or {}).items():
             seen.setdefault(str(tool), set()).add(str(version))
+        if result and "simulator" in result:
+            seen.setdefault("simulator", set()).add(str(result["simulator"]))
     return {tool: ", ".join(sorted(versions)) for tool, versions in sorted(seen.items())}
 
 

@@ -4,8 +4,7 @@ This file is complete in itself: it needs cocotb and NumPy, and reads what lies 
 
 - ``bench.json``: the design's ``interface`` (see ``rtl/top.json``) and the options of the run.
 - ``frames.npz``: ``beats``, uint8 ``[N, beats, bus_bytes]``, and ``expected``, uint8
-  ``[N, output_bytes]``, byte 0 being bits 7:0; and, to find where a wrong word comes from,
-  ``stage:NAME``, uint8 ``[N, bytes]``, the word that stage NAME must hold for each frame.
+  ``[N, output_bytes]``, byte 0 being bits 7:0.
 - ``result.json`` is written: for each test what was measured and everything that was wrong.
 
 One coroutine makes the clock. Pins change with its falling edge and are read just before the next
@@ -19,6 +18,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from cocotb.handle import Immediate
 from cocotb.triggers import Timer
+from cocotb.utils import get_sim_time
 
 HERE = Path(__file__).resolve().parent
 HALF_PERIOD_NS = 5
@@ -60,7 +61,18 @@ class Difference:
     cycle: int
     expected: str
     got: str
+    position: int
+    """Its place in the order of all words of the run."""
     hint: str = ""
+
+
+@dataclass
+class Sighting:
+    """What a stage held for the frame that was looked for, and when."""
+
+    cycle: int
+    time_ns: float
+    word: str
 
 
 @dataclass
@@ -112,7 +124,7 @@ class Phase:
     violations: list[str] = field(default_factory=list)
     latency: Spread | None = None
     interval: Spread | None = None
-    stages: dict[str, Difference | None] = field(default_factory=dict)
+    stages: dict[str, "Sighting | None"] = field(default_factory=dict)
     cycles: int = 0
     seconds: float = 0.0
 
@@ -281,27 +293,23 @@ class Monitor:
 
 
 class Probe:
-    """Compares what a stage holds, frame after frame, with what it must hold."""
+    """Notes what a stage holds for one frame: the ``position``-th that leaves it."""
 
-    def __init__(self, dut: Handle, path: str, expected: Bytes, frames: Sequence[int]) -> None:
+    def __init__(self, dut: Handle, path: str, position: int) -> None:
         prefix = path.removesuffix("__payload")
         self._payload = find(dut, path)
         self._valid = find(dut, f"{prefix}__valid")
         self._ready = find(dut, f"{prefix}__ready")
-        self._expected = expected
-        self._frames = iter(frames)
-        self.first: Difference | None = None
+        self._to_come = position
+        self.seen: Sighting | None = None
 
     def sample(self, cycle: int) -> None:
-        """Look at this cycle: the frame is done with when valid and ready are both 1."""
+        """Look at this cycle: a frame leaves when valid and ready are both 1."""
         if read(self._valid) != "1" or read(self._ready) != "1":
             return
-        frame = next(self._frames, None)
-        if self.first is None and frame is not None:
-            word = read(self._payload)
-            expected = binary(self._expected[frame], len(word))
-            if word != expected:
-                self.first = Difference(frame, cycle, show(expected), show(word))
+        if not self._to_come:
+            self.seen = Sighting(cycle, get_sim_time("ns"), show(read(self._payload)))
+        self._to_come -= 1
 
 
 class Scoreboard:
@@ -331,14 +339,20 @@ class Scoreboard:
                 hint = " (the word of the frame before: a beat was doubled?)"
             elif index + 1 < len(self._frames) and word == self._word(index + 1, len(word)):
                 hint = " (the word of the frame after: a beat was dropped?)"
-            self.first = Difference(self._frames[index], cycle, show(expected), show(word), hint)
+            self.first = Difference(
+                self._frames[index], cycle, show(expected), show(word), index, hint
+            )
 
-    def finish(self) -> None:
-        """Count the frames that gave nothing."""
+    def finish(self, cycle: int, width: int) -> None:
+        """Count the frames that gave nothing by the last ``cycle``."""
         missing = len(self._frames) - self.received
         if missing > 0:
             self.mismatches += missing
             self._rules.broken(f"{missing} of {len(self._frames)} frames gave no word")
+            if self.first is None:
+                index = self.received
+                expected = show(self._word(index, width))
+                self.first = Difference(self._frames[index], cycle, expected, "nothing", index)
 
     def _word(self, index: int, width: int) -> str:
         return binary(self._expected[self._frames[index]], width)
@@ -354,11 +368,6 @@ class TB:
         with np.load(HERE / "frames.npz", allow_pickle=False) as arrays:
             self.beats: Bytes = arrays["beats"]
             self.expected: Bytes = arrays["expected"]
-            self.stages = {
-                name.removeprefix("stage:"): arrays[name]
-                for name in arrays.files
-                if name.startswith("stage:")
-            }
         self._half = Timer(HALF_PERIOD_NS, "ns")
         width, expected = len(dut.m_axis_tdata), 8 * self.expected.shape[1]
         assert width == expected, f"m_axis_tdata has {width} bits, frames.npz {expected}"
@@ -420,7 +429,7 @@ class TB:
         source = Source(dut, beats, source_stalls)
         sink = Sink(dut, sink_stalls, scoreboard)
         monitor = Monitor(dut, rules)
-        probes = self._probes(frames) if probed else {}
+        probes = self._probes() if probed else {}
         report = self._progress(len(frames))
         patience = self.interface["latency_cycles"] + 2 * self.interface["interval_cycles"] + 16
         cycle = moved = last_moved = 0
@@ -452,7 +461,7 @@ class TB:
                 break
             report(scoreboard.received, cycle)
         if cycles is None:
-            scoreboard.finish()
+            scoreboard.finish(cycle, len(dut.m_axis_tdata))
         return Phase(
             frames=len(frames),
             received=scoreboard.received,
@@ -462,7 +471,7 @@ class TB:
             violations=rules.listed,
             latency=self._latency(source.starts, sink.cycles, frames),
             interval=self._interval(sink.cycles, frames),
-            stages={name: probe.first for name, probe in probes.items()},
+            stages={name: probe.seen for name, probe in probes.items()},
             cycles=cycle,
             seconds=round(time.monotonic() - begun, 3),
         )
@@ -478,12 +487,14 @@ class TB:
         measured = [after - before for before, after in itertools.pairwise(ends)]
         return Spread.of(self.interface["interval_cycles"], measured, frames[1:])
 
-    def _probes(self, frames: Sequence[int]) -> dict[str, Probe]:
-        return {
-            stage["name"]: Probe(self.dut, stage["probe"], self.stages[stage["name"]], frames)
-            for stage in self.interface["stages"]
-            if stage["name"] in self.stages
-        }
+    def _probes(self) -> dict[str, Probe]:
+        """Return a probe for each stage that is still there: synthesis may have dissolved some."""
+        probes: dict[str, Probe] = {}
+        position = self.options["probe"]
+        for stage in self.interface["stages"] if position is not None else ():
+            with suppress(KeyError):
+                probes[stage["name"]] = Probe(self.dut, stage["probe"], position)
+        return probes
 
     def _progress(self, frames: int) -> Callable[[int, int], None]:
         """Return a function that logs frames done and the rate every two seconds."""
@@ -504,7 +515,8 @@ class TB:
         """Add ``phase`` to ``result.json`` and fail the test if anything is wrong."""
         path = HERE / "result.json"
         result = json.loads(path.read_text()) if path.exists() else {}
-        result[name] = asdict(phase)
+        problems = phase.problems()
+        result[name] = asdict(phase) | {"problems": problems}
         beside = path.with_name(f".result.{os.getpid()}")
         beside.write_text(json.dumps(result, indent=2) + "\n")
         beside.replace(path)
@@ -512,7 +524,6 @@ class TB:
             f"{name}: {phase.received} of {phase.frames} frames, {phase.mismatches} mismatches, "
             f"{phase.cycles} cycles in {phase.seconds:.1f} s"
         )
-        problems = phase.problems()
         assert not problems, "; ".join(problems)
 
 

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
@@ -55,13 +55,12 @@ class Bench:
         sources: Verilog files with module ``top``.
         beats: what goes in, uint8 ``[N, beats, bus_bytes]``.
         expected: what must come out, uint8 ``[N, output_bytes]``.
-        stages: what a stage must hold for each frame, by its name, uint8 ``[N, bytes]``. Only
-            the stages named are probed.
         tests: those of :data:`CHECKS` to run.
         seed: of the random stalls.
         stalled_frames: how many frames go through with stalls: the first ones, or all of them
             again and again if there are fewer.
         waves: file to keep a waveform in, or None.
+        probe: note what each stage holds for this frame (its place in the order), or None.
         build_args: more options for the simulator's compiler.
     """
 
@@ -69,12 +68,12 @@ class Bench:
     sources: tuple[Path, ...]
     beats: Bytes
     expected: Bytes
-    stages: Mapping[str, Bytes] = field(default_factory=dict)
     tests: tuple[str, ...] = CHECKS
     seed: int = 0
     stalled_frames: int = 500
     simulator: Simulator = "icarus"
     waves: str | None = None
+    probe: int | None = None
     build_args: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
@@ -83,7 +82,6 @@ class Bench:
         write_atomic(folder / "bench.py", (here / "bench.py").read_bytes())
         write_atomic(folder / "run.py", (here / "standalone.py").read_bytes())
         arrays = {"beats": self.beats, "expected": self.expected}
-        arrays |= {f"stage:{name}": words for name, words in self.stages.items()}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         write_atomic(folder / "frames.npz", buffer.getvalue())
@@ -97,6 +95,7 @@ class Bench:
             "seed": self.seed,
             "stalled_frames": self.stalled_frames,
             "waves": self.waves,
+            "probe": self.probe,
         }
         write_json(folder / "bench.json", options)
 
@@ -272,4 +271,4 @@ def _ask(tool: str, option: str) -> str:
     lines = answer.stdout.splitlines()
     if not lines:
         raise MissingToolError(f"'{tool} {option}' says nothing; install {tool} again")
-    return lines[0].strip()
+    return lines[0].removesuffix("()").strip()

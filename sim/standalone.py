@@ -25,15 +25,19 @@ def main() -> int:
     sys.path.insert(0, str(HERE))
     waves = bool(options["waves"])
     runner = get_runner(options["simulator"])
-    runner.build(
-        sources=[(HERE / source).resolve() for source in options["sources"]],
-        hdl_toplevel=options["toplevel"],
-        build_dir=HERE / "build",
-        build_args=options["build_args"],
-        timescale=("1ns", "1ps"),
-        waves=waves,
-        always=True,
-    )
+    try:
+        runner.build(
+            sources=[(HERE / source).resolve() for source in options["sources"]],
+            hdl_toplevel=options["toplevel"],
+            build_dir=HERE / "build",
+            build_args=options["build_args"],
+            timescale=("1ns", "1ps"),
+            waves=waves,
+            always=True,
+        )
+    except RuntimeError as error:  # the compiler's own words stand above
+        sys.stderr.write(f"the Verilog does not compile ({error})\n")
+        return 2
     results = runner.test(
         test_module="bench",
         hdl_toplevel=options["toplevel"],

@@ -15,7 +15,7 @@ def found(folder, changes=None, **options):
     return run_bench(folder / "verify", time_limit=60)
 
 
-@pytest.mark.parametrize("beats", [1, 2, 5])
+@pytest.mark.parametrize("beats", [1, 5])
 def test_a_right_design_passes(tmp_path, beats):
     result = found(tmp_path, beats=beats, count=60)
     assert list(result) == list(CHECKS)
@@ -47,10 +47,9 @@ def test_stalls_stop_both_sides_and_differ_with_the_seed(tmp_path):
     assert cycles[0] != cycles[1]
 
 
-@pytest.mark.parametrize("frames", [7, 100])
-def test_as_many_frames_are_stalled_as_asked(tmp_path, frames):
-    result = found(tmp_path, tests=("stalled",), stalled_frames=frames)
-    assert result["stalled"]["frames"] == result["stalled"]["received"] == frames
+def test_as_many_frames_are_stalled_as_asked(tmp_path):
+    result = found(tmp_path, tests=("stalled",), stalled_frames=60, count=7)
+    assert result["stalled"]["frames"] == result["stalled"]["received"] == 60
 
 
 DATA = "m_axis_tdata = last;"
@@ -59,12 +58,6 @@ READY = "last_ready = m_axis_tready;"
 LAST = "m_axis_tlast = last_valid;"
 BUGS = {
     "wrong output bit": ("full_rate", 1, {DATA: "m_axis_tdata = last ^ (n == 20);"}, "frame 1"),
-    "wrong only when stalled": (
-        "stalled",
-        1,
-        {DATA: "m_axis_tdata = last ^ s; reg s = 0; always @(posedge clk) s <= ~m_axis_tready;"},
-        "differ",
-    ),
     "dropped beat": (
         "full_rate",
         1,
@@ -163,20 +156,20 @@ def test_mismatches_are_counted_to_the_end(tmp_path):
     assert run_bench(tmp_path / "verify")["full_rate"]["mismatches"] == 30
 
 
-def test_a_probe_names_the_stage_and_the_frame(tmp_path):
-    bench = small_design.bench(
-        tmp_path, {".input__payload(middle)": ".input__payload(middle ^ (n == 20))"}
-    )
-    words = {"first": bench.expected, "second": bench.expected}
-    probed = replace(bench, stages=words, tests=("full_rate", "stalled"), waves="kept.fst")
-    probed.write(tmp_path / "verify")
+def test_probes_show_what_each_stage_held_for_a_frame(tmp_path):
+    bench = small_design.bench(tmp_path, {".input__payload(middle)": ".input__payload(~middle)"})
+    tests = ("full_rate", "stalled")
+    replace(bench, probe=3, tests=tests, waves="kept.fst").write(tmp_path / "verify")
     result = run_bench(tmp_path / "verify")
-    stages = result["full_rate"]["stages"]
-    assert stages["first"] is None
-    assert stages["second"]["frame"] == result["full_rate"]["first"]["frame"]
-    assert stages["second"]["got"] == result["full_rate"]["first"]["got"]
+    right = int.from_bytes(bench.expected[3].tobytes(), "little")
+    for test in tests:
+        stages = result[test]["stages"]
+        assert int(stages["first"]["word"], 16) == right
+        assert int(stages["second"]["word"], 16) == right ^ 0xFFFF
+        assert stages["second"]["cycle"] > stages["first"]["cycle"]
+    first = result["full_rate"]["stages"]["first"]
+    assert first["cycle"] == 4
     assert (tmp_path / "verify" / "kept.fst").stat().st_size > 0
-    assert set(result["stalled"]["stages"]) == {"first", "second"}
 
 
 def test_frames_of_the_wrong_width_are_refused(tmp_path):

@@ -1,0 +1,225 @@
+"""``htaflow verify``: a run's hardware against golden, on every test frame.
+
+Every output bit and, without stalls, every frame's latency and interval must be exactly as
+predicted; with random stalls, after resets and beside malformed frames, order and values must
+hold. Writes ``RUN/verify/rtl.json`` and, if something differs, a waveform.
+"""
+
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from htaflow.hw.layout import layouts
+from htaflow.model import golden
+from htaflow.model.errors import BadInputError, MismatchError, nearest
+from htaflow.model.files import digest, write_json
+from htaflow.model.netfile import load_network
+from htaflow.model.network import IntArray, Network
+from htaflow.sim.locate import is_wrong, locate
+from htaflow.sim.runner import CHECKS, Bench, Simulator, run_bench, simulator_version
+
+LEVELS = ("rtl",)
+RANDOM_FRAMES = 1000
+"""Frames simulated when a run has no test set and none were asked for."""
+
+
+def verify(
+    run: Path,
+    *,
+    level: str = "rtl",
+    frames: int | None = None,
+    seed: int = 0,
+    simulator: Simulator = "icarus",
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Simulate the hardware of ``run`` and compare it with golden.
+
+    Args:
+        run: the run directory, with ``network.safetensors`` and ``rtl/``.
+        level: where to check; one of :data:`LEVELS`.
+        frames: how many frames of the test set, or random ones if there is none; None for all.
+        seed: of the random stalls, and of random frames.
+        simulator: which one to use.
+        progress: is told what is being done, every few seconds.
+
+    Returns:
+        What ``RUN/verify/LEVEL.json`` holds. It is the stored result if nothing changed.
+
+    Raises:
+        BadInputError: the run lacks something, or its hardware belongs to another network.
+        MissingToolError: there is no simulator.
+        SimulationError: the simulation crashed or hung.
+        MismatchError: hardware and golden differ, in a value, a cycle or a stream rule. The
+            result has been written.
+    """
+    if level not in LEVELS:
+        raise BadInputError(f"there is no level '{level}'{nearest(level, LEVELS)}")
+    network = load_network(run / "network.safetensors")
+    interface = _interface(run, network)
+    given, origin = _frames(run, network, frames, seed)
+    folder = run / "verify"
+    tool = simulator_version(simulator)
+    inputs = digest(
+        (run / "rtl" / "top.v").read_bytes(),
+        json.dumps(interface, sort_keys=True),
+        network.digest,
+        given.astype("<i4").tobytes(),
+        f"{seed} {tool} cocotb {version('cocotb')}",
+        *(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
+    )
+    result = _stored(folder / f"{level}.json", inputs)
+    if result is not None:
+        progress("verify: unchanged")
+    else:
+        (folder / f"{level}.json").unlink(missing_ok=True)
+        progress(f"verify: {len(given)} frames ({origin}), {tool}")
+        bench = _bench(run, network, interface, given, seed, simulator)
+        result = {"level": level, "network": network.digest, "frames_from": origin}
+        result |= _simulate(network, given, bench, folder, progress)
+        result |= {"simulator": tool, "inputs": inputs}
+        write_json(folder / f"{level}.json", result)
+    if result["problems"]:
+        raise MismatchError(_explain(folder / f"{level}.json", result))
+    return result
+
+
+def _interface(run: Path, network: Network) -> dict[str, Any]:
+    """Return ``rtl/top.json``, made sure that it and ``rtl/top.v`` belong to ``network``."""
+    again = f"run 'htaflow convert {run / 'network.safetensors'} --out {run}'"
+    source, described = run / "rtl" / "top.v", run / "rtl" / "top.json"
+    for path in (source, described):
+        if not path.is_file():
+            raise BadInputError(f"{path}: there is no such file; {again}")
+    try:
+        interface = json.loads(described.read_text())
+        owner = interface["digest"]
+        layout = layouts(network, interface["bus_bits"])
+        facts = (layout[0].beats, layout[1].width) if owner == network.digest else None
+        told = (interface["beats"], interface["output_bits"])
+        cycles = (interface["latency_cycles"], interface["interval_cycles"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadInputError(f"{described}: it is damaged ({error!r}); {again}") from None
+    with source.open(encoding="utf-8", errors="replace") as file:
+        header = file.read(4096)
+    if facts is None or network.digest not in header:
+        raise BadInputError(f"{source}: it was made from another network; {again}")
+    if facts != told or not all(isinstance(count, int) and count > 0 for count in cycles):
+        raise BadInputError(f"{described}: it does not describe this network; {again}")
+    return dict(interface)
+
+
+def _frames(run: Path, network: Network, count: int | None, seed: int) -> tuple[IntArray, str]:
+    """Return the frames to simulate, ``[N, features]``, and where they come from, in words."""
+    if count is not None and count < 1:
+        raise BadInputError(f"{count} frames cannot be simulated; ask for at least 1")
+    path = run / "test.npz"
+    if not path.exists():
+        rng = np.random.default_rng(seed)
+        low, high = network.input.low, network.input.high
+        size = (count or RANDOM_FRAMES, network.input.count)
+        return rng.integers(low, high + 1, size), f"random, seed {seed}"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            given = arrays["x"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInputError(f"{path}: it is no test set ({error}); train again") from None
+    if not len(given):
+        raise BadInputError(f"{path}: it holds no frames; train again")
+    return golden.check_frames(network, given[:count]), "test set"
+
+
+def _bench(
+    run: Path,
+    network: Network,
+    interface: dict[str, Any],
+    frames: IntArray,
+    seed: int,
+    simulator: Simulator,
+) -> Bench:
+    inputs, outputs = layouts(network, interface["bus_bits"])
+    return Bench(
+        interface,
+        (run / "rtl" / "top.v",),
+        inputs.pack(frames),
+        outputs.pack(golden.run(network, frames)),
+        seed=seed,
+        simulator=simulator,
+    )
+
+
+def _simulate(
+    network: Network,
+    frames: IntArray,
+    bench: Bench,
+    folder: Path,
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Run the bench, and again around what is wrong; return the facts for ``LEVEL.json``."""
+    begun = time.monotonic()
+    bench.write(folder)
+    (folder / "mismatch.fst").unlink(missing_ok=True)
+    phases = run_bench(folder, progress=progress)
+    wrong = next((test for test in CHECKS if is_wrong(phases[test])), None)
+    first = None
+    if wrong is not None:
+        progress(f"verify: test '{wrong}' failed; simulating it again with a waveform")
+        first = locate(network, frames, bench, folder, wrong, phases[wrong])
+    full = phases["full_rate"]
+    return {
+        "frames": full["frames"],
+        "mismatches": full["mismatches"],
+        "first_mismatch": first,
+        "latency_cycles": _cycles(full["latency"]),
+        "interval_cycles": _cycles(full["interval"]),
+        "rule_violations": full["rule_violations"],
+        "stalled": _short(phases["stalled"]) | {"seed": bench.seed},
+        "reset": _short(phases["reset"]),
+        "framing": _short(phases["framing"]),
+        "problems": [f"{test}: {what}" for test in CHECKS for what in phases[test]["problems"]],
+        "cycles": sum(phase["cycles"] for phase in phases.values()),
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+
+
+def _cycles(spread: dict[str, Any]) -> dict[str, Any]:
+    return {name: spread[name] for name in ("predicted", "measured", "wrong")}
+
+
+def _short(phase: dict[str, Any]) -> dict[str, Any]:
+    return {name: phase[name] for name in ("frames", "mismatches", "rule_violations")}
+
+
+def _stored(path: Path, inputs: str) -> dict[str, Any] | None:
+    """Return the result at ``path`` if it was made from the same inputs."""
+    try:
+        result = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    if not isinstance(result, dict) or result.get("inputs") != inputs:
+        return None
+    return result
+
+
+def _explain(path: Path, result: dict[str, Any]) -> str:
+    """Return in words what differs, where, and where to look."""
+    lines = [f"{path.parent.parent}: hardware and golden differ at level {result['level']}"]
+    first = result["first_mismatch"]
+    if first["frame"] is not None:
+        layer = f"layer '{first['layer']}'" if first["layer"] else "layer unknown"
+        neuron = "" if first["neuron"] is None else f", neuron {first['neuron']}"
+        lines.append(
+            f"test '{first['test']}', frame {first['frame']}, {layer}{neuron}, cycle "
+            f"{first['cycle']}: expected {first['expected']}, got {first['got']}"
+        )
+    lines += result["problems"][:6]
+    if first["waveform"]:
+        when = "" if first["time_ns"] is None else f", at {first['time_ns']:g} ns"
+        lines.append(f"waveform: {path.parent / first['waveform']}{when}")
+    lines.append(f"all of it: {path}; run it again alone: python {path.parent / 'run.py'}")
+    return "\n  ".join(lines)

@@ -1,0 +1,45 @@
+"""Fixtures that several tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import networks
+import numpy as np
+import pytest
+
+from htaflow.hw.verilog import generate
+from htaflow.model.files import write_atomic, write_json
+from htaflow.model.netfile import save_network
+from htaflow.model.network import Network
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator that gives the same numbers in each run of a test."""
+    return np.random.default_rng(1)
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that makes a run directory of a random network and its hardware."""
+
+    def make(frames: int | None = 40, bus_bits: int | None = None, **options: Any) -> Path:
+        rng = np.random.default_rng(1)
+        return write_run(
+            tmp_path / "run", networks.random_network(rng, **options), frames, bus_bits
+        )
+
+    return make
+
+
+def write_run(run: Path, network: Network, frames: int | None, bus_bits: int | None) -> Path:
+    """Write the network, ``frames`` test frames (no test set if None) and the hardware."""
+    save_network(network, run / "network.safetensors")
+    if frames is not None:
+        given = networks.random_frames(network, np.random.default_rng(2), frames)
+        np.savez(run / "test.npz", x=given, y=np.zeros(frames, np.int64))
+    design = generate(network, bus_bits)
+    write_atomic(run / "rtl" / "top.v", design.text)
+    write_json(run / "rtl" / "top.json", design.interface)
+    return run

@@ -1,0 +1,108 @@
+"""Random small networks and frames: from a seed, and as a hypothesis strategy."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Network
+
+ENDINGS = ("bits", "votes", "scores", "class of votes", "class of scores")
+"""What the last layers of a random network are."""
+
+
+def random_encode(
+    rng: np.random.Generator, features: int, bits: int, feature_bits: int, signed: bool
+) -> Encode:
+    """An encoder whose thresholds reach from always 1 to always 0."""
+    low = -(1 << (feature_bits - 1)) if signed else 0
+    source = rng.integers(0, features, bits)
+    threshold = rng.integers(low, low + (1 << feature_bits) + 1, bits)
+    return Encode("encode", features, feature_bits, signed, source, threshold)
+
+
+def random_dense(
+    rng: np.random.Generator,
+    name: str,
+    inputs: int,
+    outputs: int,
+    *,
+    fan_in: int | None = None,
+    thresholds: bool = True,
+    unipolar: bool = False,
+) -> Dense:
+    """A layer of neurons of one ``fan_in``, or of any; some are always 0 or always 1."""
+    weights = np.zeros((outputs, inputs), np.int64)
+    for row in weights:
+        wires = min(inputs, fan_in or int(rng.integers(1, inputs + 1)))
+        row[rng.choice(inputs, wires, replace=False)] = rng.choice((-1, 1), wires)
+    kind = "unipolar" if unipolar else "bipolar"
+    layer = Dense(name, weights, None, kind)
+    if not thresholds:
+        return layer
+    low, high = layer.bounds
+    spread = np.round(rng.normal(0, 1, outputs) * np.sqrt(layer.fan_in)).astype(np.int64)
+    near = np.clip((low + high) // 2 + spread, low, high + 1)
+    anywhere = rng.integers(low, high + 2)
+    return Dense(name, weights, np.where(rng.random(outputs) < 0.8, near, anywhere), kind)
+
+
+def random_network(
+    rng: np.random.Generator,
+    *,
+    features: int = 6,
+    feature_bits: int = 4,
+    signed: bool = False,
+    bits: int = 12,
+    hidden: tuple[int, ...] = (8,),
+    fan_in: int | None = 4,
+    unipolar: bool = False,
+    ending: str = "class of votes",
+    classes: int = 3,
+) -> Network:
+    """A network of random weights: an encoder, ``hidden`` layers, one of :data:`ENDINGS`."""
+    layers: list[Layer] = [random_encode(rng, features, bits, feature_bits, signed)]
+    width = bits
+    sizes = list(hidden)
+    if ending.endswith("votes"):  # they need bits in equal groups
+        sizes.append(classes * int(rng.integers(1, 6)))
+    for number, size in enumerate(sizes, 1):
+        layers.append(
+            random_dense(rng, f"hidden{number}", width, size, fan_in=fan_in, unipolar=unipolar)
+        )
+        width = size
+    if ending.endswith("votes"):
+        layers.append(GroupSum("vote", classes))
+    elif ending.endswith("scores"):
+        layers.append(
+            random_dense(
+                rng, "head", width, classes, fan_in=fan_in, thresholds=False, unipolar=unipolar
+            )
+        )
+    if ending.startswith("class"):
+        layers.append(ArgMax("argmax"))
+    return Network("random", tuple(layers))
+
+
+def random_frames(network: Network, rng: np.random.Generator, count: int) -> IntArray:
+    """Frames ``[count, features]`` over the whole range, its ends more often than by chance."""
+    low, high = network.input.low, network.input.high
+    frames = rng.integers(low, high + 1, (count, network.input.count))
+    ends = rng.choice((low, high), frames.shape)
+    return np.where(rng.random(frames.shape) < 0.1, ends, frames)
+
+
+@st.composite
+def networks(draw: st.DrawFn, max_width: int = 24) -> Network:
+    """Networks of every kind of layer and ending; shapes shrink, weights come from a seed."""
+    endings = st.sampled_from(ENDINGS)
+    return random_network(
+        np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
+        features=draw(st.integers(1, 10)),
+        feature_bits=draw(st.integers(1, 9)),
+        signed=draw(st.booleans()),
+        bits=draw(st.integers(1, max_width)),
+        hidden=tuple(draw(st.lists(st.integers(1, max_width), max_size=3))),
+        fan_in=draw(st.sampled_from((1, 2, 3, 4, 6, 9, None))),
+        unipolar=draw(st.booleans()),
+        ending=draw(endings),
+        classes=draw(st.integers(2, 5)),
+    )

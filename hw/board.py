@@ -1,0 +1,180 @@
+"""The whole design of a board: oscillator, reset, serial line, network, lights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from amaranth.hdl import ClockDomain, ClockSignal, Module, Mux, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from htaflow.hw.network import NetworkCore
+from htaflow.hw.packet import Link
+from htaflow.hw.uart import MIN_DIVISOR, Receiver, Transmitter
+from htaflow.model.network import Network
+
+Active = Literal["high", "low"]
+"""The level at which a pin means yes."""
+
+MAX_BAUD_ERROR = 0.02
+"""How far the clock's nearest baud rate may be from the one asked for; 8N1 stands about twice it."""
+
+QUIET_SECONDS = 0.02
+"""Least quiet time: longer than the pauses of a USB adapter and a busy host."""
+
+_RESET_CYCLES = 256
+
+
+@dataclass(frozen=True)
+class BoardPins:
+    """What a board has besides clock and serial line; ``None`` for what it has not.
+
+    ``constants`` are outputs that must hold a level, by name.
+    """
+
+    reset: Active | None = None
+    heartbeat: Active | None = None
+    activity: Active | None = None
+    constants: Mapping[str, int] = field(default_factory=dict)
+
+
+def bus_bits(network: Network) -> int:
+    """Return the bits of a beat on the serial line: 8, or 16 if a feature does not fit 8."""
+    return 8 if network.encode.feature_bits <= 8 else 16
+
+
+class BoardTop(wiring.Component):
+    """A network behind a serial line that speaks :mod:`htaflow.hw.packet`.
+
+    After configuration and after each press of the button everything is held in reset for 256
+    cycles. ``heartbeat`` blinks at about 1 Hz for as long as the clock runs; ``activity`` changes
+    with every result sent.
+
+    Parameters:
+        core: The network's hardware, its bus 8, 16, 32... bits wide.
+        clock_hz: Frequency of ``clk`` in Hz.
+        baud: Bits a second on the line. Rejected if the clock misses it by more than 2 %.
+        pins: What else the board has.
+        quiet_seconds: Least quiet time in seconds; :attr:`quiet_cycles` is the exact one.
+
+    Members:
+        clk: The oscillator.
+        rx, tx: The serial line, 8N1.
+        reset, heartbeat, activity: As ``pins`` has them, active as it says.
+        One output for each of ``pins.constants``.
+    """
+
+    clk: Signal
+    rx: Signal
+    tx: Signal
+
+    def __init__(
+        self,
+        core: NetworkCore,
+        *,
+        clock_hz: int,
+        baud: int,
+        pins: BoardPins = BoardPins(),  # noqa: B008 - frozen
+        quiet_seconds: float = QUIET_SECONDS,
+    ) -> None:
+        self._core = core
+        self._pins = pins
+        self._link = Link(
+            beats=core.input_layout.beats,
+            bus_bits=core.input_layout.bus_bits,
+            output_bits=core.output_layout.width,
+        )
+        self._divisor = divisor(clock_hz, baud)
+        # A tick comes every 2 ** n cycles, two in a quiet time.
+        self._tick_log2 = (max(2, round(quiet_seconds * clock_hz / 2)) - 1).bit_length()
+        self._blink_log2 = max(self._tick_log2 + 1, round(clock_hz).bit_length() - 1)
+        members = {"clk": In(1), "rx": In(1, init=1), "tx": Out(1, init=1)}
+        if pins.reset:
+            members["reset"] = In(1, init=_level(pins.reset, on=False))
+        if pins.heartbeat:
+            members["heartbeat"] = Out(1)
+        if pins.activity:
+            members["activity"] = Out(1)
+        for name in pins.constants:
+            if name in members:
+                raise ValueError(f"'{name}' cannot be a constant output, it has a use")
+            members[name] = Out(1)
+        super().__init__(members)
+
+    @property
+    def quiet_cycles(self) -> int:
+        """The quiet time of :mod:`htaflow.hw.packet`, in cycles."""
+        return 2 << self._tick_log2
+
+    def elaborate(self, platform: object) -> Module:
+        """Return the logic."""
+        m = Module()
+        self._add_clock_and_reset(m)
+        m.submodules.core = core = self._core
+        m.submodules.link = link = self._link
+        m.submodules.receiver = receiver = Receiver(self._divisor)
+        m.submodules.transmitter = transmitter = Transmitter(self._divisor)
+        wiring.connect(m, receiver.output, link.rx)
+        wiring.connect(m, link.tx, transmitter.input)
+        wiring.connect(m, link.frames, core.input)
+        wiring.connect(m, core.output, link.results)
+        m.d.comb += receiver.rx.eq(self.rx)
+        m.d.comb += link.rx_error.eq(receiver.error)
+        m.d.comb += self.tx.eq(transmitter.tx)
+
+        time = Signal(self._blink_log2)
+        half = time[self._tick_log2 - 1]
+        before = Signal()
+        m.d.sync += time.eq(time + 1)
+        m.d.sync += before.eq(half)
+        m.d.comb += link.tick.eq(before & ~half)
+
+        active = Signal()
+        with m.If(link.done):
+            m.d.sync += active.eq(~active)
+        for name, value in {"heartbeat": time[-1], "activity": active}.items():
+            polarity = getattr(self._pins, name)
+            if polarity:
+                m.d.comb += getattr(self, name).eq(value if polarity == "high" else ~value)
+        for name, level in self._pins.constants.items():
+            m.d.comb += getattr(self, name).eq(level)
+        return m
+
+    def _add_clock_and_reset(self, m: Module) -> None:
+        """Hold the design in reset until 256 cycles after configuration and after the button.
+
+        The counter starts from 0 because configuration sets every flip-flop; it has no reset. It is
+        written without If: Verilog's ``always @*`` may miss time 0, and only a reset heals that.
+        """
+        m.domains.sync = ClockDomain()
+        m.domains.start = ClockDomain(reset_less=True)
+        m.d.comb += ClockSignal("sync").eq(self.clk)
+        m.d.comb += ClockSignal("start").eq(self.clk)
+        waited = Signal(range(_RESET_CYCLES))
+        running = Signal()
+        pressed = Signal()
+        m.d.comb += ResetSignal("sync").eq(~running)
+        m.d.start += waited.eq(Mux(pressed, 0, waited + 1))
+        m.d.start += running.eq(~pressed & (running | waited.all()))
+        if self._pins.reset:
+            off = _level(self._pins.reset, on=False)
+            button = Signal(init=off)
+            m.submodules.button = FFSynchronizer(self.reset, button, o_domain="start", init=off)
+            m.d.comb += pressed.eq(button ^ off)
+
+
+def divisor(clock_hz: int, baud: int) -> int:
+    """Return clock cycles a bit. Raises ``ValueError`` if the rate is missed by more than 2 %."""
+    nearest = max(1, round(clock_hz / baud))
+    error = abs(clock_hz / nearest - baud) / baud
+    if nearest < MIN_DIVISOR or error > MAX_BAUD_ERROR:
+        raise ValueError(
+            f"a clock of {clock_hz} Hz cannot make {baud} baud; "
+            f"use at most {clock_hz // MIN_DIVISOR}, near a whole fraction of the clock"
+        )
+    return nearest
+
+
+def _level(active: Active, *, on: bool) -> int:
+    return int(on == (active == "high"))

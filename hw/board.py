@@ -18,7 +18,7 @@ Active = Literal["high", "low"]
 """The level at which a pin means yes."""
 
 MAX_BAUD_ERROR = 0.02
-"""How far the clock's nearest baud rate may be from the one asked for; 8N1 stands about twice it."""
+"""How far the nearest rate the clock can make may be from the one asked for; 8N1 stands 4 %."""
 
 QUIET_SECONDS = 0.02
 """Least quiet time: longer than the pauses of a USB adapter and a busy host."""
@@ -75,9 +75,12 @@ class BoardTop(wiring.Component):
         *,
         clock_hz: int,
         baud: int,
-        pins: BoardPins = BoardPins(),  # noqa: B008 - frozen
+        pins: BoardPins = BoardPins(),
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
+        taken = {"clk", "rx", "tx", "reset", "heartbeat", "activity"} & set(pins.constants)
+        if taken:
+            raise ValueError(f"'{taken.pop()}' cannot be a constant output, it has a use")
         self._core = core
         self._pins = pins
         self._link = Link(
@@ -88,7 +91,7 @@ class BoardTop(wiring.Component):
         self._divisor = divisor(clock_hz, baud)
         # A tick comes every 2 ** n cycles, two in a quiet time.
         self._tick_log2 = (max(2, round(quiet_seconds * clock_hz / 2)) - 1).bit_length()
-        self._blink_log2 = max(self._tick_log2 + 1, round(clock_hz).bit_length() - 1)
+        self._blink_log2 = max(self._tick_log2 + 1, clock_hz.bit_length() - 1)
         members = {"clk": In(1), "rx": In(1, init=1), "tx": Out(1, init=1)}
         if pins.reset:
             members["reset"] = In(1, init=_level(pins.reset, on=False))
@@ -96,10 +99,7 @@ class BoardTop(wiring.Component):
             members["heartbeat"] = Out(1)
         if pins.activity:
             members["activity"] = Out(1)
-        for name in pins.constants:
-            if name in members:
-                raise ValueError(f"'{name}' cannot be a constant output, it has a use")
-            members[name] = Out(1)
+        members |= {name: Out(1) for name in pins.constants}
         super().__init__(members)
 
     @property

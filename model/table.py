@@ -7,6 +7,7 @@ numbers.
 """
 
 import csv
+import io
 import math
 import zipfile
 import zlib
@@ -29,11 +30,11 @@ def load_npz(path: Path) -> Dataset:
     Raises ``BadInputError``.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise BadInputError(f"{path}: holds one array, not several; use numpy.savez")
-            arrays = {key: file[key] for key in (*_SPLIT, *_WHOLE) if key in file}
-            found = ", ".join(file.files) or "nothing"
+        file = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise BadInputError(f"{path}: holds one array, not several; use numpy.savez")
+        arrays = {key: file[key] for key in (*_SPLIT, *_WHOLE) if key in file}
+        found = ", ".join(file.files) or "nothing"
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInputError(f"{path}: is no whole .npz file of plain arrays ({error})") from error
     if all(key in arrays for key in _SPLIT):

@@ -7,11 +7,16 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from htaflow.hw.verilog import generate
 from htaflow.model.files import write_atomic, write_json
 from htaflow.model.netfile import save_network
 from htaflow.model.network import Network
+
+# How long an example takes depends on the machine and what else it does: never a test's answer.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

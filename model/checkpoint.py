@@ -102,7 +102,7 @@ def load_checkpoint(
     return Progressed(epochs, seconds, history)
 
 
-AFRESH = "use another folder, or start afresh (resume=False)"
+AFRESH = "use another folder, or start afresh with --restart (resume=False)"
 """What to do about a checkpoint that cannot be continued."""
 
 

@@ -69,7 +69,7 @@ def fit(
     x_train = encode(model.encoder, dataset.x_train)
     x_test = encode(model.encoder, dataset.x_test)
     y_train, y_test = torch.from_numpy(dataset.y_train), torch.from_numpy(dataset.y_test)
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     done = Progressed(0, 0.0, [])
     if checkpoint.exists():
         done = load_checkpoint(checkpoint, configuration, model, optimizer)

@@ -21,7 +21,8 @@ class _Ternary(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, latent: Tensor, fan_in: int) -> Tensor:
-        signs = torch.where(latent >= 0, 1.0, -1.0).to(latent.dtype)
+        one = torch.ones((), dtype=latent.dtype)
+        signs = torch.copysign(one, latent + 0.0)  # + 0.0 makes -0.0 positive; faster than where
         if fan_in >= latent.shape[1]:
             return signs
         kept = torch.topk(latent.abs(), fan_in, dim=1, sorted=False).indices

@@ -62,7 +62,7 @@ class Recipe:
     noise: float
     annealing: float = 0.6
     beta: float = 1.0
-    hard_alpha: tuple[float, float] = (4.0, 4.0)
+    hard_alpha: tuple[float, float] = (2.0, 2.0)
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
 
 
@@ -110,13 +110,13 @@ ZOO = {
         ),
         Recipe(
             name="mnist-small",
-            description="28 x 28 digits, 1000 + 500 neurons of fan-in 6",
+            description="28 x 28 digits, 1000 + 600 neurons of fan-in 6",
             thresholds=1,
             encoding="range",
-            hidden=(Neurons(1000, 6, 100), Neurons(500, 6, 60)),
+            hidden=(Neurons(1000, 6, 100), Neurons(600, 6, 60)),
             head="vote",
             temperature=5.0,
-            epochs=20,
+            epochs=25,
             batch=256,
             learning_rate=0.02,
             noise=0.01,

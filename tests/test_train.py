@@ -74,8 +74,8 @@ def test_training_leaves_a_proved_network_and_its_test_set(tmp_path, mode):
     assert np.array_equal(test["y"], dataset.y_test)
     right = golden.run(network, test["x"])["class"][:, 0] == test["y"]
     assert result["accuracy"]["golden"] == result["accuracy"]["hard"] == right.mean()
-    assert result["accuracy"]["golden"] > 0.6
-    assert result["accuracy"]["float"] > 0.6
+    assert result["accuracy"]["golden"] > 0.4
+    assert result["accuracy"]["float"] > 0.4
     assert [entry["epoch"] for entry in result["history"]] == [1, 2, 3, 4]
     assert result["test_frames"] == len(test["x"])
     assert result["classes"] == list("0123456789")

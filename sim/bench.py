@@ -38,6 +38,8 @@ MAX_LISTED = 20
 IDLE_LIMIT = 1000
 """Cycles without a transfer, beyond the latency, after which the design counts as stuck."""
 
+PROGRESS_SECONDS = 4
+
 Handle = Any
 """A cocotb handle: what lies under a design is known only to the simulator."""
 
@@ -361,8 +363,9 @@ class Scoreboard:
 class TB:
     """The bench around one design: its files, its clock, and a run of frames through it."""
 
-    def __init__(self, dut: Handle) -> None:
+    def __init__(self, dut: Handle, name: str) -> None:
         self.dut = dut
+        self.name = name
         self.options: dict[str, Any] = json.loads((HERE / "bench.json").read_text())
         self.interface: dict[str, Any] = self.options["interface"]
         with np.load(HERE / "frames.npz", allow_pickle=False) as arrays:
@@ -497,32 +500,34 @@ class TB:
         return probes
 
     def _progress(self, frames: int) -> Callable[[int, int], None]:
-        """Return a function that logs frames done and the rate every two seconds."""
+        """Return a function that logs frames done and the rate every few seconds."""
         begun = told = time.monotonic()
 
         def report(done: int, cycle: int) -> None:
             nonlocal told
             now = time.monotonic()
-            if now - told < 2:
+            if now - told < PROGRESS_SECONDS:
                 return
             told = now
             rate = cycle / (now - begun)
-            self.dut._log.info(f"progress: {done} of {frames} frames, {rate:.0f} cycles/s")
+            self.dut._log.info(
+                f"progress: {self.name}, {done} of {frames} frames, {rate:.0f} cycles/s"
+            )
 
         return report
 
-    def finish(self, name: str, phase: Phase) -> None:
+    def finish(self, phase: Phase) -> None:
         """Add ``phase`` to ``result.json`` and fail the test if anything is wrong."""
         path = HERE / "result.json"
         result = json.loads(path.read_text()) if path.exists() else {}
         problems = phase.problems()
-        result[name] = asdict(phase) | {"problems": problems}
+        result[self.name] = asdict(phase) | {"problems": problems}
         beside = path.with_name(f".result.{os.getpid()}")
         beside.write_text(json.dumps(result, indent=2) + "\n")
         beside.replace(path)
         self.dut._log.info(
-            f"{name}: {phase.received} of {phase.frames} frames, {phase.mismatches} mismatches, "
-            f"{phase.cycles} cycles in {phase.seconds:.1f} s"
+            f"{self.name}: {phase.received} of {phase.frames} frames, "
+            f"{phase.mismatches} mismatches, {phase.cycles} cycles in {phase.seconds:.1f} s"
         )
         assert not problems, "; ".join(problems)
 
@@ -550,17 +555,17 @@ def show(word: str) -> str:
 @cocotb.test()
 async def full_rate(dut: Handle) -> None:
     """Every frame, no stalls: every bit, and latency and interval exactly as predicted."""
-    tb = TB(dut)
+    tb = TB(dut, "full_rate")
     frames = range(tb.frames)
     beats = itertools.chain.from_iterable(map(tb.frame, frames))
     phase = await tb.run(beats, frames, no_stalls(), no_stalls(), probed=True)
-    tb.finish("full_rate", phase)
+    tb.finish(phase)
 
 
 @cocotb.test()
 async def stalled(dut: Handle) -> None:
     """Random stalls on both sides: every bit, the order, and the stream rules."""
-    tb = TB(dut)
+    tb = TB(dut, "stalled")
     frames = [f % tb.frames for f in range(tb.options["stalled_frames"])]
     beats = itertools.chain.from_iterable(map(tb.frame, frames))
     seed = tb.options["seed"]
@@ -568,13 +573,13 @@ async def stalled(dut: Handle) -> None:
         beats, frames, random_stalls(f"{seed} in"), random_stalls(f"{seed} out"), probed=True
     )
     phase.latency = phase.interval = None  # stalls change them
-    tb.finish("stalled", phase)
+    tb.finish(phase)
 
 
 @cocotb.test()
 async def reset(dut: Handle) -> None:
     """Reset with the pipeline full, then in the middle of a frame: nothing of it comes out."""
-    tb = TB(dut)
+    tb = TB(dut, "reset")
     count = len(tb.beats[0])
     old = [f % tb.frames for f in range(tb.interface["latency_cycles"] + 4)]
     new = [(f + 1) % tb.frames for f in range(8)]
@@ -591,13 +596,13 @@ async def reset(dut: Handle) -> None:
     if not waited:
         full.rule_violations += 1
         full.violations.append(f"m_axis_tvalid is not 1 after {cycles} cycles without ready")
-    tb.finish("reset", merged(phase, again, full, cut))
+    tb.finish(merged(phase, again, full, cut))
 
 
 @cocotb.test()
 async def framing(dut: Handle) -> None:
     """Frames with last too early, too late or marked as bad vanish; those between are right."""
-    tb = TB(dut)
+    tb = TB(dut, "framing")
     count = len(tb.beats[0])
     lengths = {1, count // 2, count - 1, count + 1, 2 * count, 2 * count + 1} - {0, count}
     beats: list[Beat] = list(tb.frame(0))
@@ -616,7 +621,7 @@ async def framing(dut: Handle) -> None:
     seed = tb.options["seed"]
     stalls = random_stalls(f"{seed} framing in"), random_stalls(f"{seed} framing out")
     phase = merged(phase, await tb.run(beats, frames, *stalls))
-    tb.finish("framing", phase)
+    tb.finish(phase)
 
 
 def merged(*phases: Phase) -> Phase:

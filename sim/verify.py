@@ -28,6 +28,9 @@ LEVELS = ("rtl",)
 RANDOM_FRAMES = 1000
 """Frames simulated when a run has no test set and none were asked for."""
 
+STALLED_FRAMES, STALLED_BEATS = 500, 2000
+"""At most so many frames, of so many beats together, also go through with random stalls."""
+
 
 def verify(
     run: Path,
@@ -149,6 +152,8 @@ def _bench(
         inputs.pack(frames),
         outputs.pack(golden.run(network, frames)),
         seed=seed,
+        # A few frames at least, however long: what stalls can break shows within one.
+        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_BEATS // inputs.beats)),
         simulator=simulator,
     )
 

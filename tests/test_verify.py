@@ -49,6 +49,10 @@ def test_outputs_without_a_class_pass(make_run, ending):
     assert verify(make_run(ending=ending, signed=True, unipolar=True))["mismatches"] == 0
 
 
+def test_thresholds_looked_up_by_beat_pass_from_the_first_frame(make_run):
+    assert verify(make_run(features=24, feature_bits=8, bits=40, bus_bits=8))["mismatches"] == 0
+
+
 def test_without_a_test_set_frames_are_random_and_counted(make_run):
     result = verify(make_run(frames=None), frames=20, seed=3)
     assert result["frames"] == 20

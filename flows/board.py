@@ -1,0 +1,209 @@
+"""Boards as data: one TOML file each, and the pin constraints made from it.
+
+A board needs the fields of :class:`Board` and a table of :class:`Pin`. ``clk``, ``rx`` and ``tx``
+must be there; ``reset`` (a button), ``heartbeat`` and ``activity`` (lights) are used if they are;
+any other pin is an output held at its ``value``.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from htaflow.hw.board import BoardPins, divisor
+from htaflow.model.errors import BadInputError, nearest
+
+Family = Literal["ice40", "ecp5"]
+
+_REQUIRED = ("clk", "rx", "tx")
+_LEVELS = ("reset", "heartbeat", "activity")
+_WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""What a field may hold: it becomes part of a command or a file for a tool."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One pin: where ``at`` on the package, and what is special about it."""
+
+    at: str
+    active: Literal["high", "low"] | None = None
+    pull: Literal["up", "down"] | None = None
+    value: int | None = None
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board.
+
+    ``device`` and ``package`` are nextpnr's names (its options ``--DEVICE`` and ``--package``),
+    ``speed`` its speed grade, ``io_standard`` the electrical standard of all pins, both for ECP5
+    only. ``clock_mhz`` is the oscillator on ``clk``.
+    """
+
+    name: str
+    title: str
+    family: Family
+    device: str
+    package: str
+    clock_mhz: float
+    baud: int
+    pins: Mapping[str, Pin]
+    speed: int | None = None
+    io_standard: str | None = None
+
+    @property
+    def clock_hz(self) -> int:
+        """The oscillator's frequency in Hz."""
+        return round(self.clock_mhz * 1e6)
+
+    @property
+    def top_pins(self) -> BoardPins:
+        """The pins as :class:`htaflow.hw.board.BoardTop` takes them."""
+        levels = {name: self.pins[name].active for name in _LEVELS if name in self.pins}
+        constants = {
+            name: int(pin.value) for name, pin in self.pins.items() if pin.value is not None
+        }
+        return BoardPins(**levels, constants=constants)
+
+    @property
+    def constraints(self) -> str:
+        """The pin constraints for nextpnr: PCF for iCE40, LPF for ECP5."""
+        if self.family == "ice40":
+            lines = [
+                f"set_io{' -pullup yes' if pin.pull else ''} {name} {pin.at}"
+                for name, pin in self.pins.items()
+            ]
+            lines.append(f"set_frequency clk {self.clock_mhz:g}")
+        else:
+            lines = [f'LOCATE COMP "{name}" SITE "{pin.at}";' for name, pin in self.pins.items()]
+            lines += [
+                f'IOBUF PORT "{name}" PULLMODE={(pin.pull or "none").upper()} '
+                f"IO_TYPE={self.io_standard};"
+                for name, pin in self.pins.items()
+            ]
+            lines.append(f'FREQUENCY PORT "clk" {self.clock_mhz:g} MHZ;')
+        return "".join(f"{line}\n" for line in lines)
+
+
+def known_boards() -> list[str]:
+    """Return the names of the boards that come with htaflow, sorted."""
+    folder = resources.files("htaflow.flows") / "boards"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_board(name: str) -> Board:
+    """Return the board called ``name``, or the one in the file ``name`` if that ends in .toml.
+
+    Raises ``BadInputError`` for an unknown name (with the nearest one) and for a file that is no
+    good description of a board (with everything wrong in it).
+    """
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError(f"{name}: it cannot be read: {error}") from None
+        return parse_board(text, name)
+    if name not in known_boards():
+        raise BadInputError(
+            f"there is no board '{name}'{nearest(name, known_boards())}; "
+            "describe one of your own in a .toml file"
+        )
+    file = resources.files("htaflow.flows") / "boards" / f"{name}.toml"
+    return parse_board(file.read_text(encoding="utf-8"), name)
+
+
+def parse_board(text: str, where: str) -> Board:
+    """Return the board that TOML ``text`` describes; ``where`` names it in a ``BadInputError``."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{where}: it is no TOML: {error}") from None
+    wrong = _problems(table)
+    if not wrong:
+        pins = {name: Pin(**pin) for name, pin in table["pins"].items()}
+        board = Board(**{**table, "pins": pins})
+        try:
+            divisor(board.clock_hz, board.baud)
+        except ValueError as error:
+            wrong = [f"baud: {error}"]
+        else:
+            return board
+    raise BadInputError("\n  ".join([f"{where}: it describes no board", *wrong]))
+
+
+def _problems(table: dict[str, Any]) -> list[str]:
+    """Return everything wrong with a board's table, each with what to do."""
+    known = {field.name: field for field in fields(Board)}
+    wrong = [f"{name}: no such field{nearest(name, known)}" for name in table if name not in known]
+    wrong += [
+        f"{name}: it is missing"
+        for name, field in known.items()
+        if name not in table and field.default is MISSING
+    ]
+    for name in ("name", "device", "package", "io_standard"):
+        value = table.get(name)
+        if name in table and not (isinstance(value, str) and re.fullmatch(_WORD, value)):
+            wrong.append(f"{name}: {value!r} is not letters, digits, '_', '.' and '-'")
+    if "title" in table and not isinstance(table["title"], str):
+        wrong.append(f"title: {table['title']!r} is no text")
+    family = table.get("family")
+    if "family" in table and family not in get_args(Family):
+        wrong.append(f"family: {family!r} is not one of {', '.join(get_args(Family))}")
+    numbers: dict[str, type | tuple[type, ...]] = {
+        "clock_mhz": (int, float),
+        "baud": int,
+        "speed": int,
+    }
+    for name, kinds in numbers.items():
+        value = table.get(name)
+        number = isinstance(value, kinds) and not isinstance(value, bool)
+        if name in table and not (number and 0 < float(value or 0) < 1e9):
+            wrong.append(f"{name}: {value!r} is no number above 0")
+    if family == "ecp5":
+        wrong += [
+            f"{name}: an ECP5 needs it" for name in ("speed", "io_standard") if name not in table
+        ]
+    if "pins" in table:
+        wrong += _pin_problems(table["pins"], family)
+    return wrong
+
+
+def _pin_problems(pins: object, family: object) -> list[str]:
+    """Return everything wrong with a board's pins."""
+    if not isinstance(pins, dict):
+        return ["pins: it is no table"]
+    wrong = [f"pins.{name}: it is missing" for name in _REQUIRED if name not in pins]
+    used: dict[str, str] = {}
+    choices = {"active": ("high", "low"), "pull": ("up", "down"), "value": (0, 1)}
+    for name, pin in pins.items():
+        where = f"pins.{name}"
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            wrong.append(f"{where}: use a lower-case letter, then letters, digits or _")
+        at = pin.get("at") if isinstance(pin, dict) else None
+        if not isinstance(at, str) or not re.fullmatch(r"[A-Z0-9]+", at):
+            wrong.append(f'{where}: say where it is, such as {{ at = "B2" }}')
+            continue
+        for key, value in pin.items():
+            if key != "at" and key not in choices:
+                wrong.append(f"{where}: no such field '{key}'{nearest(key, ['at', *choices])}")
+            elif key != "at" and value not in choices[key]:
+                wrong.append(f"{where}: {key} is {value!r}, not one of {choices[key]}")
+        if name in _LEVELS and "active" not in pin:
+            wrong.append(f'{where}: say active = "high" or "low"')
+        if name not in (*_REQUIRED, *_LEVELS) and "value" not in pin:
+            wrong.append(f"{where}: say which value it is held at, 0 or 1")
+        if name in (*_REQUIRED, *_LEVELS) and "value" in pin:
+            wrong.append(f"{where}: it has a use and cannot be held at a value")
+        if family == "ice40" and pin.get("pull") == "down":
+            wrong.append(f"{where}: an iCE40 has no pull-down")
+        if at in used:
+            wrong.append(f"{where}: {at} is also {used[at]}")
+        used[at] = name
+    return wrong

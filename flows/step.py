@@ -1,0 +1,26 @@
+"""One run of a tool, as a value: it is made first and run afterwards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from htaflow.model.files import digest
+
+
+@dataclass(frozen=True)
+class Step:
+    """A tool, its arguments, the files it reads besides other steps' outputs, and what it writes.
+
+    All file names are relative to the folder in which it runs.
+    """
+
+    tool: str
+    arguments: tuple[str, ...]
+    outputs: tuple[str, ...]
+    log: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """A digest of everything that decides what the step does, but for the tool's version."""
+        files = (part for pair in sorted(self.files.items()) for part in pair)
+        return digest(self.tool, *self.arguments, "", *files)

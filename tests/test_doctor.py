@@ -1,0 +1,23 @@
+from htaflow.flows.doctor import PACKAGES, doctor
+from htaflow.flows.tools import SPECS
+
+
+def test_every_tool_and_package_is_listed():
+    found = {status.name: status for status in doctor()}
+    assert set(found) == {*SPECS, *PACKAGES}
+    assert found["yosys"].here
+    assert found["numpy"].version
+    assert all(status.here == (status.remedy is None) for status in found.values())
+    assert found["yosys"].as_json()["needed_for"] == "build"
+
+
+def test_what_is_absent_comes_with_its_remedy(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("htaflow.flows.doctor.PACKAGES", ("no-such-package",))
+    monkeypatch.setattr(
+        "htaflow.flows.doctor._NEEDED_FOR", {**dict.fromkeys(SPECS, "x"), "no-such-package": "y"}
+    )
+    found = {status.name: status for status in doctor()}
+    assert not found["iverilog"].here
+    assert "apt-get install iverilog" in found["iverilog"].remedy
+    assert found["no-such-package"].remedy == "pip install no-such-package"

@@ -62,7 +62,8 @@ class Run:
     @property
     def boards(self) -> list[str]:
         """Names of the boards that have been built, sorted."""
-        return sorted(file.parent.name for file in self.path.glob("boards/*/report.json"))
+        found = (file.parent.name for file in self.path.glob("boards/*/report.json"))
+        return sorted(name for name in found if not name.startswith("."))  # one not yet done
 
     @property
     def page(self) -> Path:

@@ -1,7 +1,11 @@
 """Results of the steps as rows of text, for a terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the command line imports this module, and its --help must be fast
+    from htaflow.flows.doctor import ToolStatus
+    from htaflow.flows.rundir import Run
 
 Rows = list[tuple[str, ...]]
 
@@ -43,14 +47,23 @@ def verify_rows(result: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def build_rows(reports: Mapping[str, Mapping[str, Any]]) -> Rows:
-    """Speed, resources and bitstream: a column a board, under a heading."""
-    rows: Rows = [("", *reports)]
-    rows.append(("fmax", *(f"{report['fmax_mhz']:.1f} MHz" for report in reports.values())))
-    for name in _RESOURCES:
-        used = (report[name] for report in reports.values())
-        rows.append((name, *(f"{entry['used']} of {entry['available']}" for entry in used)))
-    rows.append(("bitstream", *(str(report["bitstream"]) for report in reports.values())))
+def build_rows(run: "Run", reports: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Speed, resources and bitstream of the boards built in ``run``, a row a board."""
+    rows: Rows = [("board", "fmax", "clock", *_RESOURCES, "bitstream")]
+    for report in reports.values():
+        name = report["board"]
+        used = (f"{report[kind]['used']}/{report[kind]['available']}" for kind in _RESOURCES)
+        clocks = (f"{report[key]:.1f} MHz" for key in ("fmax_mhz", "clock_mhz"))
+        rows.append((name, *clocks, *used, str(run.board(name) / report["bitstream"])))
+    return rows
+
+
+def doctor_rows(tools: Sequence["ToolStatus"]) -> Rows:
+    """Each tool, its version and origin, or what to do to get it."""
+    rows: Rows = [("tool", "version", "from", "needed for")]
+    for tool in tools:
+        origin = tool.origin if tool.here else tool.remedy
+        rows.append((tool.name, tool.version or "MISSING", origin or "", tool.needed_for))
     return rows
 
 

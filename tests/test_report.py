@@ -116,9 +116,10 @@ def board(**changed: Any) -> dict[str, Any]:
         "fmax_mhz": 24.5,
         "clock_mhz": 12.0,
         "LUT": {"used": 1234, "available": 5280},
-        "carry": {"used": 0, "available": 5280},
+        "DSP": {"used": 0, "available": 8},
+        "carry": 17,
         "seed": 1,
-        "bitstream": "boards/icebreaker/top.bin",
+        "bitstream": "top.bin",
         "versions": {"yosys": "0.70"},
         **changed,
     }
@@ -146,7 +147,7 @@ def fill(run: Run) -> None:
 def test_the_page_has_the_facts_and_so_has_the_json(run: Run) -> None:
     fill(run)
     page = Page(report(run.path).read_text())
-    for fact in ("98.00 %", "99.00 %", "bee", "24.5 MHz", "1,234 of 5,280", "carry", "2.13.0"):
+    for fact in ("98.00 %", "99.00 %", "bee", "24.5 MHz", "1,234 of 5,280", "DSP", "17", "2.13.0"):
         assert fact in page.text
     assert "Not here yet" not in page.text
     facts = read_result(run.facts)
@@ -215,6 +216,12 @@ def test_a_mismatch_is_shown(run: Run) -> None:
     text = Page(report(run.path).read_text()).text
     assert "First mismatch: frame 17, layer hidden, got 0" in text
     assert "2 rule violations" in text
+
+
+def test_a_missed_clock_is_shown(run: Run) -> None:
+    fill(run)
+    write_json(run.board_report("icebreaker"), board(met=False, bitstream=None, fmax_mhz=9.5))
+    assert "none: the clock is missed" in Page(report(run.path).read_text()).text
 
 
 def test_names_are_escaped(run: Run) -> None:

@@ -25,7 +25,7 @@ def test_a_missing_run_and_a_run_without_network_say_how_to_start(tmp_path: Path
 def test_boards_are_those_with_a_report(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.board("begun").mkdir(parents=True)
-    for name in ("b", "a"):
+    for name in ("b", "a", ".c.xyz"):
         write_json(run.board_report(name), {})
     assert run.boards == ["a", "b"]
 

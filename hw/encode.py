@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import TRUE, Logic
 from htaflow.hw.popcount import at_least
-from htaflow.hw.stage import instantiate
+from htaflow.hw.stage import LayerComponent, instantiate
 from htaflow.model.network import Encode
 
 MAX_THRESHOLDS = 8
@@ -38,7 +38,7 @@ def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
     return logic
 
 
-class FrameEncoder(wiring.Component):
+class FrameEncoder(LayerComponent):
     """Encode a frame that comes in one beat.
 
     Latency: 1 cycle. Initiation interval: 1 cycle. A beat with ``error`` is taken and dropped, and
@@ -64,18 +64,19 @@ class FrameEncoder(wiring.Component):
             raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
         self.logic = encode_logic(layer, layout)
         super().__init__(
+            layer.name,
             {
                 "input": In(stream.Signature(beat_layout(layout))),
                 "output": Out(stream.Signature(unsigned(len(layer.source)))),
-            }
+            },
         )
 
     def elaborate(self, platform: object) -> Module:
         """Build the encoder."""
         m = Module()
-        result = Signal(len(self.logic.outputs))
-        register = Signal(len(self.logic.outputs), reset_less=True)
-        m.submodules.logic = instantiate(self.logic, self.input.payload.data, result)
+        result = Signal(len(self.logic.outputs), name=f"{self.name}_result")
+        register = Signal(len(self.logic.outputs), name=f"{self.name}_register", reset_less=True)
+        m.submodules.body = instantiate(self.logic, self.input.payload.data, result)
         m.d.comb += [
             self.input.ready.eq(~self.output.valid | self.output.ready),
             self.output.payload.eq(register),
@@ -98,7 +99,7 @@ class _Chain:
     bits: list[int] = field(default_factory=list)  # the encoder's bits, first beat first
 
 
-class BeatEncoder(wiring.Component):
+class BeatEncoder(LayerComponent):
     """Encode a frame that comes in several beats, keeping bits and no features.
 
     Each beat's features are compared as they come and the bits shifted into place, so a frame
@@ -130,10 +131,11 @@ class BeatEncoder(wiring.Component):
         self.interval = layout.beats
         self._used = sorted(set(used))
         super().__init__(
+            layer.name,
             {
                 "input": In(stream.Signature(beat_layout(layout))),
                 "output": Out(stream.Signature(unsigned(len(layer.source)))),
-            }
+            },
         )
 
     def elaborate(self, platform: object) -> Module:

@@ -122,7 +122,9 @@ def _place(network: Network, core: NetworkCore) -> list[PlacedStage]:
     stages = [PlacedStage(encode.name, encode.type, values[encode.name], encoder)]
     for layer in network.layers[1:]:
         logic = _LOGIC[layer.type](layer, stages[-1].values)
-        stages.append(PlacedStage(layer.name, layer.type, values[layer.name], Stage(logic)))
+        stages.append(
+            PlacedStage(layer.name, layer.type, values[layer.name], Stage(layer.name, logic))
+        )
     return stages
 
 

@@ -8,6 +8,8 @@ Every stream in htaflow, in Amaranth and at the Verilog boundary, keeps these ru
 4. Each frame that enters leaves once, and frames leave in the order in which they entered.
 """
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Instance, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -15,13 +17,34 @@ from amaranth.lib.wiring import In, Out
 from htaflow.hw.logic import Logic
 
 
-class Stage(wiring.Component):
+class LayerComponent(wiring.Component):
+    """A component that computes one layer: its ports bear the layer's name in the Verilog.
+
+    Parameters:
+        name: the layer's name.
+        members: the component's members, as a signature has them.
+    """
+
+    def __init__(self, name: str, members: Mapping[str, wiring.Member]) -> None:
+        self.name = name
+        super().__init__(members)
+        for member, port in self.signature.members.create(path=(name,)).items():
+            setattr(self, member, port)
+
+    @property
+    def probe(self) -> str:
+        """Path, from the core, of the payload that the component holds for the next."""
+        return f"{self.name}.{self.name}__output__payload"
+
+
+class Stage(LayerComponent):
     """Combinational logic followed by one register, with full back-pressure.
 
     Latency: 1 cycle. Initiation interval: 1 cycle. The register moves on whenever it is empty or
     its frame is taken, so a stall costs exactly the cycles for which the consumer stalls.
 
     Parameters:
+        name: the layer's name.
         logic: what is computed, from ``len(logic.inputs)`` bits to ``len(logic.outputs)`` bits.
 
     Members:
@@ -35,21 +58,22 @@ class Stage(wiring.Component):
     latency = 1
     interval = 1
 
-    def __init__(self, logic: Logic) -> None:
+    def __init__(self, name: str, logic: Logic) -> None:
         self.logic = logic
         super().__init__(
+            name,
             {
                 "input": In(stream.Signature(unsigned(len(logic.inputs)))),
                 "output": Out(stream.Signature(unsigned(len(logic.outputs)))),
-            }
+            },
         )
 
     def elaborate(self, platform: object) -> Module:
         """Build the stage."""
         m = Module()
-        result = Signal(len(self.logic.outputs))
-        register = Signal(len(self.logic.outputs), reset_less=True)
-        m.submodules.logic = instantiate(self.logic, self.input.payload, result)
+        result = Signal(len(self.logic.outputs), name=f"{self.name}_result")
+        register = Signal(len(self.logic.outputs), name=f"{self.name}_register", reset_less=True)
+        m.submodules.body = instantiate(self.logic, self.input.payload, result)
         m.d.comb += [
             self.input.ready.eq(~self.output.valid | self.output.ready),
             self.output.payload.eq(register),

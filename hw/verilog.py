@@ -73,7 +73,7 @@ def describe(core: NetworkCore) -> dict[str, Any]:
                 "interval_cycles": stage.component.interval,
                 "count": stage.values.count,
                 "width": stage.values.width,
-                "probe": f"core.{stage.name}.output__payload",
+                "probe": f"core.{stage.component.probe}",
             }
             for stage in core.stages
         ],
@@ -85,7 +85,7 @@ def _header(interface: dict[str, Any], core: NetworkCore) -> str:
     """Return the comment on top of the Verilog: where it comes from and how to drive it."""
     layers = [
         f"  {stage.name} ({stage.type}): {stage.values}, "
-        f"{stage.component.latency} cycle(s), core.{stage.name}.output__payload"
+        f"{stage.component.latency} cycle(s), core.{stage.component.probe}"
         for stage in core.stages
     ]
     results = [

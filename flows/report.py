@@ -257,11 +257,13 @@ def _curves(history: list[Facts]) -> dict[str, Markup]:
 
 def _resources(board: Facts) -> dict[str, Facts]:
     """Return the board's resources: every entry that counts what is used of what there is."""
-    return {
+    found = {
         name: {**entry, "share": entry["used"] / max(1, entry["available"])}
         for name, entry in board.items()
         if isinstance(entry, dict) and {"used", "available"} <= entry.keys()
     }
+    first = [name for name in ("LUT", "FF", "BRAM", "IO") if name in found]
+    return {name: found[name] for name in dict.fromkeys([*first, *found])}
 
 
 def _percent(fraction: float) -> str:
@@ -269,5 +271,5 @@ def _percent(fraction: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Format a number with thousands separated; up to two decimals unless it is whole."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    """Format a number with thousands separated and no more decimals than it needs."""
+    return f"{value:,.10g}"

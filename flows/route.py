@@ -181,14 +181,17 @@ def shrink_floorplan(svg: str) -> str:
         if stroke != _DETAIL:
             a, b, w, h = (f"{float(number):.1f}" for number in (x, y, width, height))
             paths.setdefault((stroke, fill), []).append(f"M{a} {b}h{w}v{h}h-{w}z")
-    # What is used is drawn last, over what is free.
+    # What is used is drawn last, over what is free, and thick: an ECP5's cells are tiny in their
+    # tiles and would not be seen at the size of a page.
+    thick = f' stroke-width="{float(size[1]) / 250:.0f}"'
     ordered = sorted(paths.items(), key=lambda item: item[0][1] != "none")
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[1]} {size[2]}">',
             '<rect width="100%" height="100%" fill="#fff"/>',
             *(
-                f'<path stroke="{stroke}" fill="{fill}" d="{"".join(parts)}"/>'
+                f'<path stroke="{stroke}" fill="{fill}"{thick if fill != "none" else ""} '
+                f'd="{"".join(parts)}"/>'
                 for (stroke, fill), parts in ordered
             ),
             "</svg>\n",

@@ -117,6 +117,7 @@ def train(
         f"accuracy {100 * golden:.2f} %"
     )
 
+    (out / "train.json").unlink(missing_ok=True)  # it speaks of the files replaced now
     save_network(network, out / "network.safetensors")
     write_atomic(out / "test.npz", _test_set(dataset))
     result = {

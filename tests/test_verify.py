@@ -136,8 +136,8 @@ def test_a_wrong_prediction_is_caught(make_run):
 
 def test_a_broken_handshake_is_caught(make_run):
     run = make_run()
-    plant(run, r"(module top_core_hidden1\(.*?)assign input__ready = [^;]*;",
-          r"\1assign input__ready = 1'b1;")  # fmt: skip
+    plant(run, r"(module top_core_hidden1\(.*?)assign hidden1__input__ready = [^;]*;",
+          r"\1assign hidden1__input__ready = 1'b1;")  # fmt: skip
     with pytest.raises(MismatchError, match="test 'stalled', frame"):
         verify(run)
 

@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, Layer, Network, Values
+from htaflow.model.network import (
+    ArgMax,
+    Dense,
+    Encode,
+    GroupSum,
+    Layer,
+    Lookup,
+    Network,
+    Values,
+)
 
 _COLUMN = 150  # from one layer to the next
 _BAR = 14  # width of a layer's bar
@@ -73,12 +82,12 @@ def _yields(layer: Layer, values: Values) -> list[str]:
     noun = "bit" if values.is_bits else "class" if isinstance(layer, ArgMax) else "score"
     plural = "" if values.count == 1 else "s"
     lines = [layer.type, f"{values.count} {noun}{plural}"]
-    if isinstance(layer, Dense):
+    if isinstance(layer, Dense | Lookup):
         lines[1] += f", fan-in {describe_fan_in(layer)}"
     return lines
 
 
-def describe_fan_in(layer: Dense) -> str:
+def describe_fan_in(layer: Dense | Lookup) -> str:
     """Return the fan-in of a layer's neurons: one number, or the least and the largest."""
     low, high = int(layer.fan_in.min()), int(layer.fan_in.max())
     return str(low) if low == high else f"{low} to {high}"
@@ -118,6 +127,8 @@ def _sample_wires(layer: Layer, inputs: int, outputs: int) -> Iterator[tuple[int
             for k in _spread(len(sources), _MAX_WIRES):
                 source = int(sources[k])
                 yield source, target, int(layer.weights[target, source])
+        elif isinstance(layer, Lookup):
+            yield from ((int(source), target, 1) for source in layer.source[target])
         elif isinstance(layer, GroupSum):
             size = inputs // layer.groups
             yield from ((target * size + k, target, 1) for k in _spread(size, _MAX_WIRES))

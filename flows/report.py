@@ -17,7 +17,7 @@ from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
-from htaflow.model.network import Dense, Layer, Network
+from htaflow.model.network import Dense, Layer, Lookup, Network
 
 MAX_PICTURE = 4 << 20
 """Bytes of a floorplan above which the page only names its file."""
@@ -143,7 +143,7 @@ def _describe(layer: Layer, network: Network) -> Facts:
     values = network.values[layer.name]
     yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
     facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
-    if isinstance(layer, Dense):
+    if isinstance(layer, Dense | Lookup):
         facts["fan_in"] = describe_fan_in(layer)
         facts["weights"] = int(layer.fan_in.sum())
     return facts

@@ -4,7 +4,6 @@ import numpy as np
 
 from htaflow.hw.logic import FALSE, MAJORITY3, TRUE, XOR3, Logic, Net
 from htaflow.hw.neuron import count, neuron
-from htaflow.hw.vote import name_number
 from htaflow.model.network import Dense, Values
 
 
@@ -26,19 +25,13 @@ def dense_logic(layer: Dense, values: Values) -> Logic:
         name = f"{layer.name}_n{n}"
         if thresholds is not None:
             net = neuron(logic, inputs, flip, thresholds[n])
-            name_number_bit(logic, name, net)
+            logic.name_bit(name, net)
             logic.outputs.append(net)
         else:
             score = _score(logic, layer, output, inputs, flip)
-            name_number(logic, name, score)
+            logic.name_number(name, score)
             logic.outputs += score
     return logic
-
-
-def name_number_bit(logic: Logic, name: str, net: Net) -> None:
-    """Name ``net``, unless it is a constant, an input or has a name."""
-    if net > TRUE and net not in logic.inputs:
-        logic.names.setdefault(net, name)
 
 
 def _score(

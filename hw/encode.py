@@ -9,7 +9,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.layout import InputLayout
-from htaflow.hw.logic import TRUE, Logic
+from htaflow.hw.logic import Logic
 from htaflow.hw.popcount import at_least
 from htaflow.hw.stage import LayerComponent, instantiate
 from htaflow.model.network import Encode
@@ -32,8 +32,7 @@ def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
         if layer.signed:  # compare with an offset: the sign bit inverted makes the order unsigned
             feature[-1] = logic.invert(feature[-1])
         net = at_least(logic, feature, threshold - layer.input.low)
-        if net > TRUE and net not in logic.inputs:
-            logic.names.setdefault(net, f"{layer.name}_f{source}_ge_{_spell(threshold)}")
+        logic.name_bit(f"{layer.name}_f{source}_ge_{_spell(threshold)}", net)
         logic.outputs.append(net)
     return logic
 

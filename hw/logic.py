@@ -127,6 +127,16 @@ class Logic:
         """Return NOT ``net``."""
         return self.table(_NOT, [net])
 
+    def name_bit(self, name: str, net: Net) -> None:
+        """Name ``net``, unless it is a constant, an input or has a name already."""
+        if net in self._drivers:
+            self.names.setdefault(net, name)
+
+    def name_number(self, name: str, number: Sequence[Net]) -> None:
+        """Name the nets of ``number`` after it: ``NAME_b0`` is the low bit."""
+        for bit, net in enumerate(number):
+            self.name_bit(f"{name}_b{bit}", net)
+
     def block(self, module: "Logic", inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net]:
         """Instantiate ``module`` on ``inputs``, each inverted where ``flip`` says so."""
         block = Block(module, tuple(inputs), tuple(flip), self._next)

@@ -13,15 +13,22 @@ from htaflow.hw.dense import dense_logic
 from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
 from htaflow.hw.layout import layouts
 from htaflow.hw.logic import Logic
+from htaflow.hw.lookup import lookup_logic
 from htaflow.hw.stage import Stage
 from htaflow.hw.vote import argmax_logic, group_sum_logic
-from htaflow.model.network import Dense, Network, Values
+from htaflow.model.network import Layer, Network, Values
 
 _LOGIC: dict[str, Callable[[Any, Values], Logic]] = {
     "Dense": dense_logic,
+    "Lookup": lookup_logic,
     "GroupSum": group_sum_logic,
     "ArgMax": argmax_logic,
 }
+
+
+def layer_logic(layer: Layer, values: Values) -> Logic:
+    """Return what ``layer``, any but an ``Encode``, computes when fed ``values``."""
+    return _LOGIC[layer.type](layer, values)
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ def _place(network: Network, core: NetworkCore) -> list[PlacedStage]:
         encoder = BeatEncoder(encode, core.input_layout, _used_bits(network))
     stages = [PlacedStage(encode.name, encode.type, values[encode.name], encoder)]
     for layer in network.layers[1:]:
-        logic = _LOGIC[layer.type](layer, stages[-1].values)
+        logic = layer_logic(layer, stages[-1].values)
         stages.append(
             PlacedStage(layer.name, layer.type, values[layer.name], Stage(layer.name, logic))
         )
@@ -130,7 +137,7 @@ def _place(network: Network, core: NetworkCore) -> list[PlacedStage]:
 
 def _used_bits(network: Network) -> list[int]:
     """Return the indices of the encoder's bits that the second layer reads."""
-    second = network.layers[1] if len(network.layers) > 1 else None
-    if isinstance(second, Dense):
-        return np.flatnonzero(second.weights.any(axis=0)).tolist()
-    return list(range(len(network.encode.source)))
+    bits = network.values[network.encode.name]
+    if len(network.layers) == 1:
+        return list(range(bits.count))
+    return np.flatnonzero(network.layers[1].reads(bits)).tolist()

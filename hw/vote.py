@@ -17,7 +17,7 @@ def group_sum_logic(layer: GroupSum, values: Values) -> Logic:
     bits = list(logic.inputs)
     for group in range(layer.groups):
         score = popcount(logic, bits[group * size : (group + 1) * size])
-        name_number(logic, f"{layer.name}_score{group}", score)
+        logic.name_number(f"{layer.name}_score{group}", score)
         logic.outputs += score
     return logic
 
@@ -40,7 +40,7 @@ def argmax_logic(layer: ArgMax, values: Values) -> Logic:
         ]
         contenders = winners + contenders[len(winners) * 2 :]
     index = contenders[0][0]
-    name_number(logic, f"{layer.name}_class", index)
+    logic.name_number(f"{layer.name}_class", index)
     logic.outputs = index + bits
     return logic
 
@@ -51,13 +51,6 @@ def greater_or_equal(logic: Logic, a: Sequence[Net], b: Sequence[Net]) -> Net:
     for bit_a, bit_b in zip(a, b, strict=True):
         result = logic.table(_COMPARE, [bit_a, bit_b, result])
     return result
-
-
-def name_number(logic: Logic, name: str, number: Sequence[Net]) -> None:
-    """Name the nets of ``number`` after it: ``NAME_b0`` is the low bit."""
-    for bit, net in enumerate(number):
-        if net > 1 and net not in logic.inputs:
-            logic.names.setdefault(net, f"{name}_b{bit}")
 
 
 _Contender = tuple[list[Net], list[Net]]  # (class index, score)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.errors import BadInputError
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Network
+from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Lookup, Network
 
 Planes = npt.NDArray[np.uint64]
 """Bits of many frames, ``[bits, words]``: frame f is bit f % 64 of word f // 64."""
@@ -91,6 +91,9 @@ def _trace_block(network: Network, frames: IntArray) -> dict[str, IntArray]:
                 planes = _compare(layer, planes, count)
             else:
                 values, planes = _scores(layer, planes, count), None
+        elif isinstance(layer, Lookup):
+            assert planes is not None
+            planes = _look_up(layer.tables, planes[layer.source.T])
         elif isinstance(layer, GroupSum):
             assert planes is not None
             votes = _unpack(planes, count).reshape(count, layer.groups, -1)
@@ -153,6 +156,20 @@ def _scores(layer: Dense, planes: Planes, count: int) -> IntArray:
         return np.asarray(2 * popcounts.T - layer.fan_in.astype(np.int32))
     negative = np.count_nonzero(layer.weights < 0, axis=1)
     return np.asarray(popcounts.T - negative.astype(np.int32))
+
+
+def _look_up(tables: IntArray, inputs: Planes) -> Planes:
+    """Return the planes ``[out, words]`` of tables ``[out, 2**K]`` on inputs ``[K, out, words]``.
+
+    The highest input selects between the halves of the table, and so on down to single entries.
+    """
+    if len(inputs) == 0:
+        return np.where(tables, ~np.uint64(0), np.uint64(0))
+    half = tables.shape[1] // 2
+    select = inputs[-1]
+    low = _look_up(tables[:, :half], inputs[:-1])
+    high = _look_up(tables[:, half:], inputs[:-1])
+    return np.asarray((select & high) | (~select & low))
 
 
 def _by_fan_in(layer: Dense) -> Iterator[tuple[int, IntArray]]:

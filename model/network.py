@@ -20,6 +20,7 @@ IntArray = npt.NDArray[Any]
 """An array of integers; which type they have does not matter."""
 
 MAX_FEATURE_BITS = 16
+MAX_LOOKUP_INPUTS = 6
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN = {"clk", "rst", "top"}  # names of Verilog's top level
 
@@ -104,6 +105,10 @@ class Layer:
     def output(self, values: Values) -> Values:
         """Return what the layer yields when fed ``values``."""
         raise NotImplementedError
+
+    def reads(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Tell which of the ``values.count`` incoming values the layer has a wire to."""
+        return np.ones(values.count, np.bool_)
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Yield (what is wrong, what to do) for this layer when fed ``values``."""
@@ -223,6 +228,10 @@ class Dense(Layer):
         low, high = self.bounds
         return Values(out, int(low.min(initial=0)), int(high.max(initial=0)))
 
+    def reads(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Tell which inputs have a weight that is not zero."""
+        return np.asarray(self.weights.any(axis=0))
+
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Shapes must chain, weights be ternary, fan-in at least 1, thresholds reachable."""
         if self.inputs not in ("bipolar", "unipolar"):
@@ -261,6 +270,62 @@ class Dense(Layer):
                 f"its sum is {low[n]}..{high[n]}: use {low[n]} (always 1) to "
                 f"{high[n] + 1} (always 0)",
             )
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(Layer):
+    """Neurons as truth tables: any function of a few bits, not only a threshold on their sum.
+
+    ``bit[n] = tables[n, index[n]]`` with ``index[n] = sum_k bit[source[n, k]] << k``. ``source`` is
+    ``[out, K]``, K at most 6; ``tables`` is ``[out, 2**K]`` of 0 and 1.
+    """
+
+    source: IntArray
+    tables: IntArray
+
+    type: ClassVar[str] = "Lookup"
+
+    @property
+    def fan_in(self) -> IntArray:
+        """Number of inputs of each neuron, ``[out]``."""
+        return np.full(len(self.source), self.source.shape[1])
+
+    def output(self, values: Values) -> Values:
+        """``[out]`` bits."""
+        return Values((len(self.source),), 0, 1)
+
+    def reads(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Tell which inputs some neuron looks at."""
+        used = np.zeros(values.count, np.bool_)
+        used[self.source] = True
+        return used
+
+    def problems(self, values: Values) -> Iterator[tuple[str, str]]:
+        """Sources must name bits that come in, tables must hold a bit for each of their values."""
+        if not values.is_bits:
+            yield f"it is fed {values}, but looks up bits", "put a layer that yields bits before it"
+        if self.source.ndim != 2 or not 1 <= self.source.shape[1] <= MAX_LOOKUP_INPUTS:
+            yield (
+                f"source has shape {list(self.source.shape)}",
+                f"use [out, K] with K from 1 to {MAX_LOOKUP_INPUTS}",
+            )
+            return
+        neurons, inputs = self.source.shape
+        if neurons == 0:
+            yield "it has no neurons", "give at least one"
+        if self.tables.shape != (neurons, 1 << inputs):
+            yield (
+                f"tables have shape {list(self.tables.shape)}",
+                f"use [{neurons}, {1 << inputs}], one bit for each value of {inputs} inputs",
+            )
+            return
+        for n in np.flatnonzero(((self.source < 0) | (self.source >= values.count)).any(axis=1)):
+            yield (
+                f"neuron {n}: it reads bits {self.source[n].tolist()} of {values.count}",
+                f"use 0 to {values.count - 1}",
+            )
+        for n in np.flatnonzero(((self.tables != 0) & (self.tables != 1)).any(axis=1)):
+            yield f"neuron {n}: its table holds more than 0 and 1", "give it bits"
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +368,7 @@ class ArgMax(Layer):
 
 
 LAYER_TYPES: dict[str, type[Layer]] = {
-    layer.type: layer for layer in (Encode, Dense, GroupSum, ArgMax)
+    layer.type: layer for layer in (Encode, Dense, Lookup, GroupSum, ArgMax)
 }
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from htaflow.hw.layout import OutputLayout
 from htaflow.model import golden
-from htaflow.model.network import ArgMax, Dense, IntArray, Network
+from htaflow.model.network import ArgMax, IntArray, Network
 from htaflow.sim.runner import Bench, run_bench
 
 Mask = npt.NDArray[np.bool_]
@@ -144,8 +144,8 @@ def _first_wrong_stage(
             parts.append(_part(network, previous, values, parts[0].width))
         cares: list[Mask] = [np.ones(len(part.numbers), np.bool_) for part in parts]
         follower = network.layers[index + 1] if index + 1 < len(network.layers) else None
-        if index == 0 and isinstance(follower, Dense):  # bits that nothing reads may be absent
-            cares[0] = np.asarray(follower.weights.any(axis=0))
+        if index == 0 and follower is not None:  # bits that nothing reads may be absent
+            cares[0] = follower.reads(network.values[layer.name])
         for part, care in zip(parts, cares, strict=True):
             if found := _first_wrong(part, sighting["word"], care):
                 when = {"cycle": sighting["cycle"], "time_ns": sighting["time_ns"]}

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Network
+from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Lookup, Network
 
 ENDINGS = ("bits", "votes", "scores", "class of votes", "class of scores")
 """What the last layers of a random network are."""
@@ -45,6 +45,15 @@ def random_dense(
     return Dense(name, weights, np.where(rng.random(outputs) < 0.8, near, anywhere), kind)
 
 
+def random_lookup(
+    rng: np.random.Generator, name: str, inputs: int, outputs: int, fan_in: int
+) -> Lookup:
+    """A layer of random truth tables, some of them constant or with a wire used twice."""
+    tables = rng.integers(0, 2, (outputs, 1 << fan_in))
+    tables[rng.random(outputs) < 0.1] = rng.integers(0, 2)
+    return Lookup(name, rng.integers(0, inputs, (outputs, fan_in)), tables)
+
+
 def random_network(
     rng: np.random.Generator,
     *,
@@ -55,19 +64,25 @@ def random_network(
     hidden: tuple[int, ...] = (8,),
     fan_in: int | None = 4,
     unipolar: bool = False,
+    lookups: float = 0.0,
     ending: str = "class of votes",
     classes: int = 3,
 ) -> Network:
-    """A network of random weights: an encoder, ``hidden`` layers, one of :data:`ENDINGS`."""
+    """A network of random weights: an encoder, ``hidden`` layers, one of :data:`ENDINGS`.
+
+    A share ``lookups`` of the hidden layers are truth tables.
+    """
     layers: list[Layer] = [random_encode(rng, features, bits, feature_bits, signed)]
     width = bits
     sizes = list(hidden)
     if ending.endswith("votes"):  # they need bits in equal groups
         sizes.append(classes * int(rng.integers(1, 6)))
     for number, size in enumerate(sizes, 1):
-        layers.append(
-            random_dense(rng, f"hidden{number}", width, size, fan_in=fan_in, unipolar=unipolar)
-        )
+        name = f"hidden{number}"
+        if rng.random() < lookups:
+            layers.append(random_lookup(rng, name, width, size, min(fan_in or 6, 6)))
+        else:
+            layers.append(random_dense(rng, name, width, size, fan_in=fan_in, unipolar=unipolar))
         width = size
     if ending.endswith("votes"):
         layers.append(GroupSum("vote", classes))
@@ -103,6 +118,7 @@ def networks(draw: st.DrawFn, max_width: int = 24) -> Network:
         hidden=tuple(draw(st.lists(st.integers(1, max_width), max_size=3))),
         fan_in=draw(st.sampled_from((1, 2, 3, 4, 6, 9, None))),
         unipolar=draw(st.booleans()),
+        lookups=draw(st.sampled_from((0.0, 0.5, 1.0))),
         ending=draw(endings),
         classes=draw(st.integers(2, 5)),
     )

@@ -1,0 +1,74 @@
+"""Random networks: golden, the logic of every layer, and the simulated Verilog agree."""
+
+import numpy as np
+import pytest
+from conftest import write_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import ENDINGS, networks, random_frames, random_network
+
+from htaflow.hw.encode import encode_logic
+from htaflow.hw.layout import InputLayout
+from htaflow.hw.network import layer_logic
+from htaflow.model import golden
+from htaflow.model.network import ArgMax
+from htaflow.sim.verify import verify
+
+
+def to_bits(numbers: np.ndarray, width: int) -> np.ndarray:
+    """Numbers ``[N, count]`` as bits ``[N, count * width]``, low bit first."""
+    spread = numbers[..., None].astype(np.int64) >> np.arange(width) & 1
+    return spread.reshape(len(numbers), -1).astype(bool)
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks(), st.integers(0, 2**32 - 1))
+def test_the_logic_of_every_layer_is_golden(network, seed):
+    frames = random_frames(network, np.random.default_rng(seed), 100)
+    expected = golden.trace(network, frames)
+    layout = InputLayout(network.input)
+    bits = to_bits(frames, network.encode.feature_bits)
+    bits = np.pad(bits, ((0, 0), (0, layout.bus_bits - bits.shape[1])))
+    bits = encode_logic(network.encode, layout).evaluate(bits)
+    assert np.array_equal(bits, expected[network.encode.name])
+    incoming = network.encode
+    for layer in network.layers[1:]:
+        bits = layer_logic(layer, network.values[incoming.name]).evaluate(bits)
+        wanted = to_bits(expected[layer.name], network.values[layer.name].width)
+        if isinstance(layer, ArgMax):  # its scores pass beside the class
+            scores = to_bits(expected[incoming.name], network.values[incoming.name].width)
+            wanted = np.concatenate([wanted, scores], axis=1)
+        assert np.array_equal(bits, wanted), layer.name
+        incoming = layer
+
+
+def random_choices(seed):
+    """A network of any kind from one seed, and a bus width for it."""
+    rng = np.random.default_rng(seed)
+    network = random_network(
+        rng,
+        features=int(rng.integers(1, 12)),
+        feature_bits=int(rng.integers(1, 9)),
+        signed=bool(rng.integers(2)),
+        bits=int(rng.integers(1, 30)),
+        hidden=tuple(rng.integers(1, 24, rng.integers(0, 3)).tolist()),
+        fan_in=[1, 3, 4, 6, 9, None][rng.integers(6)],
+        unipolar=bool(rng.integers(2)),
+        lookups=rng.choice([0.0, 0.5]),
+        ending=ENDINGS[seed % len(ENDINGS)],
+        classes=int(rng.integers(2, 5)),
+    )
+    return network, [None, 16][seed // len(ENDINGS) % 2]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_networks_simulate_as_golden_computes(seed, tmp_path):
+    network, bus_bits = random_choices(seed)
+    result = verify(write_run(tmp_path / "run", network, 40, bus_bits))
+    assert (result["mismatches"], result["problems"]) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10, 210))
+def test_many_random_networks_simulate_as_golden_computes(seed, tmp_path):
+    test_random_networks_simulate_as_golden_computes(seed, tmp_path)

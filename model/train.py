@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -93,17 +95,18 @@ def train(
         f"{len(dataset.classes)} classes, {len(dataset.x_test)} test frames"
     )
     trained = build_model(recipe, dataset, seed)
-    done = fit(
-        trained,
-        recipe,
-        dataset,
-        mode=mode,
-        seed=seed,
-        epochs=epochs,
-        checkpoint=checkpoint,
-        configuration=configuration,
-        progress=progress,
-    )
+    with _threads(recipe.threads):
+        done = fit(
+            trained,
+            recipe,
+            dataset,
+            mode=mode,
+            seed=seed,
+            epochs=epochs,
+            checkpoint=checkpoint,
+            configuration=configuration,
+            progress=progress,
+        )
     x_test = encode(trained.encoder, dataset.x_test)
     y_test = torch.from_numpy(dataset.y_test)
     own = accuracy(trained, x_test, y_test, hard=mode == "hard")
@@ -134,7 +137,6 @@ def train(
         "classes": list(dataset.classes),
         "history": done.history,
         "seconds": round(done.seconds, 3),
-        "threads": torch.get_num_threads(),
         "versions": versions,
         "test_digest": digest((out / "test.npz").read_bytes()),
         "inputs": inputs,
@@ -142,6 +144,17 @@ def train(
     write_json(out / "train.json", result)
     checkpoint.unlink(missing_ok=True)
     return result
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let PyTorch use ``count`` threads, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _test_set(dataset: Dataset) -> bytes:

@@ -44,8 +44,6 @@ class Recipe:
         learning_rate: Adam's, at the start; it falls to 0 as a half cosine.
         noise: share of the encoded bits that is flipped in training, anew in each step.
         annealing: share of training in which fan-in narrows to its target.
-        threads: of PyTorch. More than one helps with wide layers only, and on a busy machine hurts;
-            fixed here, because sums in another order round to another result.
         beta: HTAF's tail.
         hard_alpha: HTAF's sharpness at start and end of training in hard mode.
         smooth_alpha: the same in smooth mode.
@@ -63,7 +61,6 @@ class Recipe:
     learning_rate: float
     noise: float
     annealing: float = 0.6
-    threads: int = 1
     beta: float = 1.0
     hard_alpha: tuple[float, float] = (2.0, 2.0)
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
@@ -123,7 +120,6 @@ ZOO = {
             batch=256,
             learning_rate=0.02,
             noise=0.01,
-            threads=2,
         ),
         Recipe(
             name="mnist-medium",
@@ -137,7 +133,6 @@ ZOO = {
             batch=256,
             learning_rate=0.02,
             noise=0.01,
-            threads=2,
         ),
     )
 }

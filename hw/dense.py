@@ -16,11 +16,12 @@ def dense_logic(layer: Dense, values: Values) -> Logic:
     output = layer.output(values)
     rows, columns = np.nonzero(layer.weights)
     flips = layer.weights[rows, columns] < 0
+    nets = columns + logic.inputs.start
     starts = np.searchsorted(rows, np.arange(len(layer.weights) + 1))
     thresholds = layer.popcount_thresholds.tolist() if layer.thresholds is not None else None
     for n in range(len(layer.weights)):
         span = slice(starts[n], starts[n + 1])
-        inputs = [logic.inputs[i] for i in columns[span].tolist()]
+        inputs = nets[span].tolist()
         flip = flips[span].tolist()
         name = f"{layer.name}_n{n}"
         if thresholds is not None:

@@ -97,7 +97,7 @@ class Logic:
                 kept.append(net)
         # Now drop the inputs that the table does not depend on.
         for at in reversed(range(len(kept))):
-            if _cofactor(table, len(kept), at, 0) == _cofactor(table, len(kept), at, 1):
+            if not (table ^ table >> (1 << at)) & _low_mask(len(kept), at):
                 table = _cofactor(table, len(kept), at, 0)
                 del kept[at]
         if not kept:
@@ -216,7 +216,8 @@ class Logic:
             elif driver is not None:
                 block = driver[0]
                 stack += block.inputs
-                stack += range(block.first, block.first + len(block.module.outputs))
+                # All outputs at once: a wide block is looked at once, not once an output.
+                live.update(range(block.first, block.first + len(block.module.outputs)))
         return live
 
     def _block_verilog(self, block: Block, names: dict[Net, str]) -> list[str]:
@@ -224,7 +225,8 @@ class Logic:
         name = self.names.get(block.first, f"b{block.first}")
         for offset in range(width):
             names[block.first + offset] = f"{name}[{offset}]"
-        mask = sum(1 << index for index, flip in enumerate(block.flip) if flip)
+        flips = np.packbits(np.array(block.flip, np.bool_), bitorder="little")
+        mask = int.from_bytes(flips.tobytes(), "little")
         if block.inputs == tuple(self.inputs):
             fed = "x"
         else:
@@ -268,14 +270,25 @@ def _low_mask(count: int, at: int) -> int:
     return sum(1 << index for index in range(1 << count) if not index >> at & 1)
 
 
+@cache
+def _cofactor_masks(count: int, at: int) -> list[tuple[int, int]]:
+    """Return the (shift, mask) steps that close the gaps between entries with input ``at`` 0."""
+    entries = [index for index in range(1 << count) if not index >> at & 1]
+    steps = []
+    for above in range(at, count - 1):
+        # Runs of 1 << above entries lie twice as far apart as they should: move every other down.
+        shift = 1 << above
+        entries = [e - shift if e >> (above + 1) & 1 else e for e in entries]
+        steps.append((shift, sum(1 << e for e in entries)))
+    return steps
+
+
 def _cofactor(table: int, count: int, at: int, value: int) -> int:
     """Return the table of ``count - 1`` inputs that is left when input ``at`` is ``value``."""
-    result = 0
-    for index in range(1 << (count - 1)):
-        low = index & ((1 << at) - 1)
-        full = (index >> at) << (at + 1) | value << at | low
-        result |= (table >> full & 1) << index
-    return result
+    table = table >> (value << at) & _low_mask(count, at)
+    for shift, mask in _cofactor_masks(count, at):
+        table = (table | table >> shift) & mask
+    return table
 
 
 def _swap_halves(table: int, count: int, at: int) -> int:
@@ -286,10 +299,6 @@ def _swap_halves(table: int, count: int, at: int) -> int:
 
 def _merge(table: int, count: int, first: int, second: int) -> int:
     """Return the table of ``count - 1`` inputs that is left when two inputs are the same net."""
-    result = 0
-    for index in range(1 << (count - 1)):
-        low = index & ((1 << second) - 1)
-        value = index >> first & 1
-        full = (index >> second) << (second + 1) | value << second | low
-        result |= (table >> full & 1) << index
-    return result
+    first_is_0 = _low_mask(count - 1, first)
+    both_0, both_1 = (_cofactor(table, count, second, value) for value in (0, 1))
+    return both_0 & first_is_0 | both_1 & first_is_0 << (1 << first)

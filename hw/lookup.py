@@ -1,18 +1,32 @@
 """Lookup layers as logic: each neuron is the truth table that it is."""
 
+import numpy as np
+
 from htaflow.hw.logic import Logic
-from htaflow.model.network import Lookup, Values
+from htaflow.model.network import IntArray, Lookup, Values
 
 
 def lookup_logic(layer: Lookup, values: Values) -> Logic:
     """Return the logic of a ``Lookup``: its bits, the first neuron lowest."""
     logic = Logic(f"{layer.name}_logic", values.count)
-    weights = [1 << index for index in range(layer.tables.shape[1])]
-    for n, (sources, bits) in enumerate(
-        zip(layer.source.tolist(), layer.tables.tolist(), strict=True)
+    tables = np.packbits(layer.tables.astype(np.bool_), axis=1, bitorder="little")
+    sources = (layer.source.astype(np.int64) + logic.inputs.start).tolist()
+    for n, (table, inputs, simple) in enumerate(
+        zip(tables, sources, _are_simple(layer).tolist(), strict=True)
     ):
-        table = sum(weight for weight, bit in zip(weights, bits, strict=True) if bit)
-        net = logic.table(table, [logic.inputs[source] for source in sources])
+        number = int.from_bytes(table.tobytes(), "little")
+        net = logic.add(number, tuple(inputs)) if simple else logic.table(number, inputs)
         logic.name_bit(f"{layer.name}_n{n}", net)
         logic.outputs.append(net)
     return logic
+
+
+def _are_simple(layer: Lookup) -> IntArray:
+    """Tell which neurons read distinct bits and depend on every one of them, ``[out]`` bools."""
+    ordered = np.sort(layer.source, axis=1)
+    simple = (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
+    for k in range(layer.source.shape[1]):
+        halves = layer.tables.reshape(len(layer.tables), -1, 2, 1 << k)  # by the value of input k
+        simple &= (halves[:, :, 0] != halves[:, :, 1]).any(axis=(1, 2))
+    # A buffer is no table but its input itself.
+    return np.asarray(simple & (layer.source.shape[1] > 1))

@@ -13,6 +13,7 @@ from htaflow.model.errors import BadInputError
 from htaflow.model.fold import Normalisation, fold
 from htaflow.model.layers import BinaryLinear
 from htaflow.model.network import IntArray
+from htaflow.model.surrogates import Surrogate
 
 
 class Block(nn.Module):
@@ -30,9 +31,10 @@ class Hidden(Block):
     """Sums, batch normalisation, HTAF: a layer of binary neurons.
 
     Input ``[N, in]`` and output ``[N, out]``, both bits when hard and in [0, 1] when smooth.
+    ``activation`` may also be a :class:`htaflow.model.surrogates.Surrogate`, which is always hard.
     """
 
-    def __init__(self, linear: BinaryLinear, activation: HTAF) -> None:
+    def __init__(self, linear: BinaryLinear, activation: HTAF | Surrogate) -> None:
         super().__init__()
         self.linear = linear
         self.norm = nn.BatchNorm1d(linear.out_features)

@@ -70,6 +70,11 @@ class FrameEncoder(LayerComponent):
             },
         )
 
+    @property
+    def modules(self) -> dict[str, str]:
+        """Verilog of the comparisons, by name."""
+        return self.logic.modules()
+
     def elaborate(self, platform: object) -> Module:
         """Build the encoder."""
         m = Module()

@@ -82,9 +82,7 @@ class NetworkCore(wiring.Component):
         """Verilog of the combinational modules that the core instantiates, by name."""
         found: dict[str, str] = {}
         for stage in self.stages:
-            logic = getattr(stage.component, "logic", None)
-            if logic is not None:
-                found |= logic.modules()
+            found |= stage.component.modules
         return found
 
     def elaborate(self, platform: object) -> Module:

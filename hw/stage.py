@@ -10,7 +10,7 @@ Every stream in htaflow, in Amaranth and at the Verilog boundary, keeps these ru
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Instance, Module, Signal, unsigned
+from amaranth.hdl import ClockSignal, Instance, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -30,6 +30,11 @@ class LayerComponent(wiring.Component):
         super().__init__(members)
         for member, port in self.signature.members.create(path=(name,)).items():
             setattr(self, member, port)
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """Verilog of the modules that the component instantiates, by name."""
+        return {}
 
     @property
     def probe(self) -> str:
@@ -71,16 +76,43 @@ class Stage(LayerComponent):
     def elaborate(self, platform: object) -> Module:
         """Build the stage."""
         m = Module()
-        result = Signal(len(self.logic.outputs), name=f"{self.name}_result")
-        register = Signal(len(self.logic.outputs), name=f"{self.name}_register", reset_less=True)
-        m.submodules.body = instantiate(self.logic, self.input.payload, result)
-        m.d.comb += [
-            self.input.ready.eq(~self.output.valid | self.output.ready),
-            self.output.payload.eq(register),
-        ]
+        # Amaranth takes time for every bit of every signal, so what is as wide as the layer is one
+        # instance with its register inside.
+        m.submodules.body = Instance(
+            f"{self.logic.name}_register",
+            i_clk=ClockSignal(),
+            i_enable=self.input.ready,
+            i_x=self.input.payload,
+            o_y=self.output.payload,
+        )
+        m.d.comb += self.input.ready.eq(~self.output.valid | self.output.ready)
         with m.If(self.input.ready):
-            m.d.sync += [self.output.valid.eq(self.input.valid), register.eq(result)]
+            m.d.sync += self.output.valid.eq(self.input.valid)
         return m
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """Verilog of the modules that the stage instantiates, by name."""
+        name = f"{self.logic.name}_register"
+        return self.logic.modules() | {name: self._register_verilog(name)}
+
+    def _register_verilog(self, name: str) -> str:
+        inputs, outputs = len(self.logic.inputs), len(self.logic.outputs)
+        lines = [
+            f"module {name}(",
+            "  input wire clk,",
+            "  input wire enable,",
+            f"  input wire [{inputs - 1}:0] x,",
+            f"  output reg [{outputs - 1}:0] y",
+            ");",
+            f"  wire [{outputs - 1}:0] result;",
+            f"  {self.logic.name} body(.x(x), .y(result));",
+            "  initial y = 0;",
+            "  always @(posedge clk) if (enable) y <= result;",
+            "endmodule",
+            "",
+        ]
+        return "\n".join(lines)
 
 
 def instantiate(logic: Logic, inputs: Signal, outputs: Signal) -> Instance:

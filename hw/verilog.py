@@ -1,7 +1,9 @@
 """Verilog of whole designs: what Amaranth describes, and the logic that it instantiates."""
 
+import gc
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -31,10 +33,11 @@ def generate(network: Network, bus_bits: int | None = None) -> Design:
 
     Raises ``BadInputError`` if a bus of ``bus_bits`` cannot carry the network's features.
     """
-    top = Top(network, bus_bits)
-    interface = describe(top.core)
-    text = convert(top, "top", top.core.modules)
-    return Design(_header(interface, top.core) + text, interface)
+    with _no_collector():
+        top = Top(network, bus_bits)
+        interface = describe(top.core)
+        text = convert(top, "top", top.core.modules)
+        return Design(_header(interface, top.core) + text, interface)
 
 
 def convert(component: wiring.Component, name: str, modules: Mapping[str, str]) -> str:
@@ -42,13 +45,26 @@ def convert(component: wiring.Component, name: str, modules: Mapping[str, str]) 
 
     The same component always gives the same text.
     """
-    text = verilog.convert(component, name=name, emit_src=False)
+    with _no_collector():
+        text = verilog.convert(component, name=name, emit_src=False)
     # Yosys adds a register that starts every "always @*" at time 0. In SystemVerilog a declared
     # value is no event, so logic that depends on constants alone would stay X in simulation.
     text = _TRIGGER.sub(r"reg \1 ;\n  initial \1 = 0;", text)
     # Yosys escapes the dots of a submodule's name; plain names read better.
     text = _SUBMODULE.sub(lambda match: match[1].replace(".", "_"), text)
     return "\n".join([text, *modules.values()])
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Stop the search for cyclic garbage: Amaranth makes millions of objects that all live on."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def describe(core: NetworkCore) -> dict[str, Any]:

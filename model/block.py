@@ -49,9 +49,9 @@ class Hidden(Block):
         acc = self.linear(bits)
         if self.training:
             return torch.as_tensor(self.activation(self.norm(acc)))
-        return torch.as_tensor(self.activation(self._normalise(acc))).to(acc.dtype)
+        return torch.as_tensor(self.activation(self.normalise(acc))).to(acc.dtype)
 
-    def _normalise(self, acc: Tensor) -> Tensor:
+    def normalise(self, acc: Tensor) -> Tensor:
         """Return the normalised sums by the running statistics, in double precision."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None and variance is not None

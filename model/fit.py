@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,7 +67,7 @@ def fit(
     Raises:
         BadInputError: the checkpoint cannot be continued; the loss or a parameter is not finite.
     """
-    x_train = encode(model.encoder, dataset.x_train)
+    draw = _Frames(model.encoder, dataset.x_train, recipe.shift)
     x_test = encode(model.encoder, dataset.x_test)
     y_train, y_test = torch.from_numpy(dataset.y_train), torch.from_numpy(dataset.y_test)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
@@ -79,11 +80,11 @@ def fit(
         numbers = torch.Generator().manual_seed((seed * _SEEDS + epoch) % (1 << 63))
         model.train()
         model.set_hard(mode == "hard")
-        batches = list(_batches(len(x_train), recipe.batch, numbers))
+        batches = list(_batches(len(y_train), recipe.batch, numbers))
         losses, right, seen = 0.0, 0, 0
         for index, batch in enumerate(batches):
             _schedule(model, optimizer, recipe, mode, (epoch + index / len(batches)) / epochs)
-            bits, labels = _flip(x_train[batch].float(), recipe.noise, numbers), y_train[batch]
+            bits, labels = _flip(draw(batch, numbers), recipe.noise, numbers), y_train[batch]
             scores = model.decide(bits)
             loss = F.cross_entropy(scores / recipe.temperature, labels)
             if not torch.isfinite(loss):
@@ -140,6 +141,35 @@ def calibrate(model: BinaryNetwork, bits: Tensor) -> None:
         if isinstance(block, Hidden):
             block.calibrate(chunk.float() for chunk in torch.split(bits, _CHUNK))
             bits = torch.cat([block(x.float()).to(torch.uint8) for x in torch.split(bits, _CHUNK)])
+
+
+class _Frames:
+    """Encoded training frames; where they are square images, moved at random by up to ``shift``."""
+
+    def __init__(self, encoder: Encoder, frames: IntArray, shift: int) -> None:
+        side = math.isqrt(frames.shape[1])
+        self._encoder = encoder
+        if shift == 0 or side * side != frames.shape[1]:
+            self._bits, self._maps = encode(encoder, frames), None
+            return
+        # One more feature, always 0, is what moves in from outside the image.
+        padded = np.pad(frames, ((0, 0), (0, 1)))
+        narrow = np.uint8 if frames.min() >= 0 and frames.max() < 256 else np.int32
+        self._bits = torch.from_numpy(padded.astype(narrow))
+        image = np.pad(
+            np.arange(side * side).reshape(side, side), shift, constant_values=side * side
+        )
+        steps = range(2 * shift + 1)
+        moved = [image[y : y + side, x : x + side].ravel() for y in steps for x in steps]
+        self._maps = torch.from_numpy(np.stack(moved))
+
+    def __call__(self, batch: Tensor, numbers: torch.Generator) -> Tensor:
+        """Return the bits of the frames that ``batch`` lists, ``[len(batch), bits]``."""
+        if self._maps is None:
+            return self._bits[batch].float()
+        chosen = torch.randint(len(self._maps), (len(batch),), generator=numbers)
+        bits: Tensor = self._encoder(self._bits[batch].gather(1, self._maps[chosen]))
+        return bits
 
 
 def _batches(count: int, size: int, numbers: torch.Generator) -> Iterator[Tensor]:

@@ -20,7 +20,7 @@ from htaflow.model.fit import accuracy, calibrate, encode, fit
 from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.zoo import build_model, find_recipe
+from htaflow.model.zoo import build_model, find_recipe, refine_model, refined_recipe
 
 MODES = ("hard", "smooth")
 
@@ -86,9 +86,9 @@ def train(
         if stored is not None:
             progress("train: unchanged")
             return stored
-    checkpoint = out / "checkpoint.safetensors"
+    checkpoints = [out / "checkpoint.safetensors", out / "checkpoint-tables.safetensors"]
     if not resume:
-        checkpoint.unlink(missing_ok=True)
+        _remove(checkpoints)
 
     progress(
         f"{model} on {dataset.name}: {len(dataset.x_train)} frames of {dataset.features} features, "
@@ -103,14 +103,34 @@ def train(
             mode=mode,
             seed=seed,
             epochs=epochs,
-            checkpoint=checkpoint,
+            checkpoint=checkpoints[0],
             configuration=configuration,
             progress=progress,
         )
+        history, seconds = done.history, done.seconds
+        x_train = encode(trained.encoder, dataset.x_train)
+        if recipe.refinement is not None:
+            calibrate(trained, x_train)
+            progress("the hidden layers become truth tables, and are trained further")
+            recipe = refined_recipe(recipe, epochs)
+            trained = refine_model(trained, recipe)
+            done = fit(
+                trained,
+                recipe,
+                dataset,
+                mode="hard",
+                seed=seed,
+                epochs=recipe.epochs,
+                checkpoint=checkpoints[1],
+                configuration=configuration,
+                progress=progress,
+            )
+            later = [{**entry, "epoch": entry["epoch"] + epochs} for entry in done.history]
+            history, seconds = history + later, seconds + done.seconds
     x_test = encode(trained.encoder, dataset.x_test)
     y_test = torch.from_numpy(dataset.y_test)
     own = accuracy(trained, x_test, y_test, hard=mode == "hard")
-    calibrate(trained, encode(trained.encoder, dataset.x_train))
+    calibrate(trained, x_train)
     hard = accuracy(trained, x_test, y_test, hard=True)
     network = lower(trained, model.replace("-", "_"))
     classes = prove(trained, network, dataset.x_test)
@@ -135,15 +155,20 @@ def train(
         "test_frames": len(dataset.x_test),
         "features": dataset.features,
         "classes": list(dataset.classes),
-        "history": done.history,
-        "seconds": round(done.seconds, 3),
+        "history": history,
+        "seconds": round(seconds, 3),
         "versions": versions,
         "test_digest": digest((out / "test.npz").read_bytes()),
         "inputs": inputs,
     }
     write_json(out / "train.json", result)
-    checkpoint.unlink(missing_ok=True)
+    _remove(checkpoints)
     return result
+
+
+def _remove(files: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Recipes: what to build and how to train it, as data. One entry here is one model by name."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,6 +12,7 @@ from htaflow.model.dataset import Dataset
 from htaflow.model.encode import Encoder, Rule, choose_thresholds
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
+from htaflow.model.lookup import tabulate
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,17 @@ class Neurons:
     count: int
     fan_in: int | None = None
     start_fan_in: int | None = None
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A second training, of the tables that sparse neurons have become; see :class:`Recipe`."""
+
+    epochs: int
+    learning_rate: float
+    batch: int
+    noise: float = 0.0
+    shift: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,9 @@ class Recipe:
         batch: frames a step.
         learning_rate: Adam's, at the start; it falls to 0 as a half cosine.
         noise: share of the encoded bits that is flipped in training, anew in each step.
+        shift: pixels by which frames that are square images are moved at random in training.
+        refinement: how the hidden layers are trained further as truth tables, any functions of the
+            inputs that they have found; or ``None`` to leave them thresholds of sums.
         annealing: share of training in which fan-in narrows to its target.
         beta: HTAF's tail.
         hard_alpha: HTAF's sharpness at start and end of training in hard mode.
@@ -60,6 +75,8 @@ class Recipe:
     batch: int
     learning_rate: float
     noise: float
+    shift: int = 0
+    refinement: Refinement | None = None
     annealing: float = 0.6
     beta: float = 1.0
     hard_alpha: tuple[float, float] = (2.0, 2.0)
@@ -170,6 +187,27 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
         else:
             blocks["scores"] = Scores(BinaryLinear(width, classes))
     return BinaryNetwork(encoder, blocks)
+
+
+def refine_model(model: BinaryNetwork, recipe: Recipe) -> BinaryNetwork:
+    """Return ``model`` with its hidden layers as truth tables that decide as they do."""
+    activation = HTAF(recipe.hard_alpha[0], recipe.beta)
+    blocks = {
+        name: tabulate(block, name, activation) if isinstance(block, Hidden) else block
+        for name, block in model.named_children()
+        if isinstance(block, Block) and not isinstance(block, Encoder)
+    }
+    return BinaryNetwork(model.encoder, blocks)
+
+
+def refined_recipe(recipe: Recipe, epochs: int) -> Recipe:
+    """Return how ``recipe`` goes on as tables, when ``epochs`` were trained before.
+
+    The refinement is lengthened or shortened in the same proportion as those are.
+    """
+    assert recipe.refinement is not None
+    scaled = max(1, round(recipe.refinement.epochs * epochs / recipe.epochs))
+    return replace(recipe, **asdict(replace(recipe.refinement, epochs=scaled)), refinement=None)
 
 
 def _linear(width: int, count: int, neurons: Neurons) -> BinaryLinear:

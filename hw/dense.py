@@ -14,7 +14,7 @@ def dense_logic(layer: Dense, values: Values) -> Logic:
     """
     logic = Logic(f"{layer.name}_logic", values.count)
     output = layer.output(values)
-    rows, columns = np.nonzero(layer.weights)
+    rows, columns = layer.wires
     flips = layer.weights[rows, columns] < 0
     nets = columns + logic.inputs.start
     starts = np.searchsorted(rows, np.arange(len(layer.weights) + 1))

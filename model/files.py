@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,13 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def digest(*parts: str | bytes) -> str:
+def digest(*parts: str | bytes | memoryview) -> str:
     """Return the SHA-256 of ``parts``, each preceded by its length, as 64 hex digits."""
+    return digest_all(parts)
+
+
+def digest_all(parts: Iterable[str | bytes | memoryview]) -> str:
+    """Return the :func:`digest` of ``parts``, of which only one need be in memory at a time."""
     sha = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

@@ -8,13 +8,14 @@ layer computes is said in its docstring; :mod:`htaflow.model.golden` executes it
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.errors import BadInputError
-from htaflow.model.files import digest
+from htaflow.model.files import digest_all
 
 IntArray = npt.NDArray[Any]
 """An array of integers; which type they have does not matter."""
@@ -193,9 +194,22 @@ class Dense(Layer):
     type: ClassVar[str] = "Dense"
 
     @property
+    def wires(self) -> tuple[IntArray, IntArray]:
+        """Where the weights are not zero: neurons, ascending, and their inputs, ascending."""
+        flat = self.weights.reshape(-1)
+        if flat.dtype != np.int8 or flat.size % 8:
+            rows, columns = np.nonzero(self.weights)
+            return rows, columns
+        # Sparse layers are mostly zeros, which are passed over eight at a time.
+        some = np.flatnonzero(flat.view(np.uint64))
+        word, byte = np.nonzero(flat.reshape(-1, 8)[some])
+        rows, columns = np.divmod(some[word] * 8 + byte, self.weights.shape[1])
+        return rows, columns
+
+    @property
     def fan_in(self) -> IntArray:
         """Number of nonzero weights of each neuron, ``[out]``."""
-        return np.asarray(np.count_nonzero(self.weights, axis=1))
+        return np.bincount(self.wires[0], minlength=len(self.weights))
 
     @property
     def bounds(self) -> tuple[IntArray, IntArray]:
@@ -416,15 +430,20 @@ class Network:
             return {"class": chain[-1], "scores": chain[-2]}
         return {"bits" if chain[-1].is_bits else "scores": chain[-1]}
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that defines the network's function, as 64 hex digits."""
-        parts: list[str | bytes] = [self.name]
+        return digest_all(self._defining_parts())
+
+    def _defining_parts(self) -> Iterator[str | memoryview]:
+        """Yield what the digest covers; tensors as 64-bit integers, one at a time."""
+        yield self.name
         for layer in self.layers:
-            parts.append(repr((layer.type, sorted(layer.scalars.items()))))
+            yield repr((layer.type, sorted(layer.scalars.items())))
             for name, tensor in layer.tensors.items():
-                parts += [name, str(tensor.shape), tensor.astype("<i8").tobytes()]
-        return digest(*parts)
+                yield name
+                yield str(tensor.shape)
+                yield tensor.astype("<i8").reshape(-1).view(np.uint8).data
 
 
 def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:

@@ -1,0 +1,297 @@
+"""HTAF against the usual surrogates of the step, at equal wiring, width, data, budget and tries.
+
+    python benchmarks/activations.py [--data digits|mnist] [--minutes N]
+
+Each activation is trained by the library's own trainer at each depth, dense and sparse. Learning
+rate and slope at 0 are chosen from the same grid for everyone, by accuracy on a fifth of the
+training frames that is held back; no choice looks at the test frames. Every finished training is
+a line in ``benchmarks/results/activations.jsonl``, and none is repeated, so an interrupted
+benchmark goes on. At the end, or when ``--minutes`` have passed, ``activations.md`` is written
+beside it from all lines. Data other than the digits give their name to both files.
+"""
+
+import argparse
+import copy
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from activations_table import Cell, markdown
+from torch import Tensor
+
+from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.block import Hidden
+from htaflow.model.data import load
+from htaflow.model.dataset import Dataset
+from htaflow.model.files import digest, write_atomic
+from htaflow.model.fit import accuracy, calibrate, encode, fit
+from htaflow.model.surrogates import SURROGATES, Surrogate
+from htaflow.model.zoo import Neurons, Recipe, build_model
+
+RESULTS = Path(__file__).parent / "results"
+
+ACTIVATIONS = ("htaf-hard", "htaf-hard-2", "htaf-smooth", *SURROGATES)
+DEPTHS = (2, 4, 8, 16)
+WIRINGS = ("dense", "sparse")
+LEARNING_RATES = (0.01, 0.03)
+SLOPES = (0.5, 1.0, 0.25)
+TRIAL_SEEDS = (0, 1)
+SEEDS = (0, 1, 2, 3, 4)
+ALPHA = 4.0  # HTAF's; with it the slope at 0 is beta
+LOW_ALPHA = 2.0  # of htaf-hard-2, the zoo's: the tail is then only as heavy as the sigmoid's
+SMOOTH_ALPHA = (ALPHA, 64.0)  # smooth HTAF's, at start and end of training
+HELD_BACK = 5  # one training frame in so many chooses among the grid
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is the same for every training on the same data."""
+
+    width: int
+    epochs: int
+    batch: int
+    thresholds: int
+    start_fan_in: int
+
+
+SIZES = {"digits": Size(60, 25, 96, 3, 40), "mnist": Size(200, 4, 256, 1, 60)}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One training. With the protocol, which it is stored with, it determines the result."""
+
+    activation: str
+    wiring: str
+    depth: int
+    learning_rate: float
+    slope: float
+    seed: int
+
+
+def recipe(setting: Setting, size: Size) -> Recipe:
+    """Return how the library trains ``setting``; the heads are those of the zoo's digits."""
+    dense = setting.wiring == "dense"
+    alpha = LOW_ALPHA if setting.activation == "htaf-hard-2" else ALPHA
+    neurons = Neurons(size.width) if dense else Neurons(size.width, 6, size.start_fan_in)
+    return Recipe(
+        name=f"{setting.wiring}-{setting.depth}",
+        description="one cell of the comparison of activations",
+        thresholds=size.thresholds,
+        encoding="range",
+        hidden=(neurons,) * setting.depth,
+        head="scores" if dense else "vote",
+        temperature=size.width**0.5 if dense else 1.5 * (size.width / 100) ** 0.5,
+        epochs=size.epochs,
+        batch=size.batch,
+        learning_rate=setting.learning_rate,
+        noise=0.03,
+        beta=4 * setting.slope / alpha,
+        hard_alpha=(alpha, alpha),
+        smooth_alpha=SMOOTH_ALPHA,
+    )
+
+
+def run(setting: Setting, size: Size, dataset: Dataset) -> dict[str, Any]:
+    """Train one setting and measure it.
+
+    Returns ``validation`` and ``test``: accuracy with the step, as the hardware has it; ``own``:
+    test accuracy of the forward pass that was trained; ``constant``: share of hidden neurons that
+    are the same for all test frames; ``gradient``: of each hidden layer before training, the root
+    mean square of the loss's derivative by its latent weights; ``seconds`` that training took.
+    """
+    learned = _hold_back(dataset, setting.seed)
+    how = recipe(setting, size)
+    smooth = setting.activation == "htaf-smooth"
+    model = build_model(how, learned, setting.seed)
+    if setting.activation in SURROGATES:
+        for block in _hidden(model):
+            block.activation = Surrogate(setting.activation, setting.slope)
+    model.set_hard(not smooth)
+    x_train, x_held, x_test = (
+        encode(model.encoder, frames)
+        for frames in (learned.x_train, learned.x_test, dataset.x_test)
+    )
+    y_held, y_test = torch.from_numpy(learned.y_test), torch.from_numpy(dataset.y_test)
+    gradient = _gradient(model, how, x_train, torch.from_numpy(learned.y_train))
+    with tempfile.TemporaryDirectory() as folder:
+        done = fit(
+            model,
+            how,
+            learned,
+            mode="smooth" if smooth else "hard",
+            seed=setting.seed,
+            epochs=how.epochs,
+            checkpoint=Path(folder) / "checkpoint.safetensors",
+            configuration={},
+        )
+    own = accuracy(model, x_test, y_test, hard=not smooth)
+    calibrate(model, x_train)
+    return {
+        "validation": accuracy(model, x_held, y_held, hard=True),
+        "test": accuracy(model, x_test, y_test, hard=True),
+        "own": own,
+        "constant": _constant(model, x_test),
+        "gradient": gradient,
+        "seconds": round(done.seconds, 2),
+    }
+
+
+def _hold_back(dataset: Dataset, seed: int) -> Dataset:
+    """Return training frames without a random fifth, which takes the place of the test frames."""
+    order = np.random.default_rng(seed).permutation(len(dataset.x_train))
+    held, learned = np.split(order, [len(order) // HELD_BACK])
+    return replace(
+        dataset,
+        x_train=dataset.x_train[learned],
+        y_train=dataset.y_train[learned],
+        x_test=dataset.x_train[held],
+        y_test=dataset.y_train[held],
+    )
+
+
+def _hidden(model: BinaryNetwork) -> list[Hidden]:
+    return [block for block in model.blocks if isinstance(block, Hidden)]
+
+
+def _gradient(model: BinaryNetwork, how: Recipe, bits: Tensor, labels: Tensor) -> list[float]:
+    """Return each hidden layer's root mean square gradient in one batch; ``model`` stays as is."""
+    model = copy.deepcopy(model).train()
+    scores = model.decide(bits[: how.batch].float())
+    loss = F.cross_entropy(scores / how.temperature, labels[: how.batch])
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [block.linear.latent.grad for block in _hidden(model)]
+    return [float(f"{g.square().mean().sqrt().item():.3g}") for g in gradients if g is not None]
+
+
+@torch.no_grad()
+def _constant(model: BinaryNetwork, bits: Tensor) -> float:
+    """Return the share of hidden neurons that give the same bit for all frames."""
+    model.eval()
+    model.set_hard(True)
+    values = bits.float()
+    constant: list[float] = []
+    for block in _hidden(model):
+        values = block(values)
+        share = values.mean(dim=0)
+        constant.append(((share == 0) | (share == 1)).float().mean().item())
+    return round(sum(constant) / len(constant), 4)
+
+
+class Results:
+    """The lines of a file: results by setting, of one protocol."""
+
+    def __init__(self, path: Path, size: Size, dataset: Dataset) -> None:
+        self.path = path
+        self.size = size
+        self.dataset = dataset
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
+
+    def find(self, setting: Setting) -> dict[str, Any] | None:
+        """Return what is stored for ``setting``."""
+        key = self._key(setting)
+        return next((entry for entry in self.entries if entry.items() >= key.items()), None)
+
+    def get(self, setting: Setting) -> dict[str, Any]:
+        """Return what is stored for ``setting``; if nothing is, train it and store that."""
+        entry = self.find(setting)
+        if entry is None:
+            entry = self._key(setting) | run(setting, self.size, self.dataset)
+            self.entries.append(entry)
+            write_atomic(self.path, "".join(json.dumps(entry) + "\n" for entry in self.entries))
+        return entry
+
+    def _key(self, setting: Setting) -> dict[str, Any]:
+        how = json.dumps(asdict(recipe(setting, self.size)), sort_keys=True)
+        return asdict(setting) | {"protocol": digest(how, self.dataset.digest)[:12]}
+
+
+def trials(activation: str, wiring: str, depth: int) -> Iterator[Setting]:
+    """Yield the trainings among which learning rate and slope are chosen."""
+    for slope in SLOPES:
+        for learning_rate in LEARNING_RATES:
+            for seed in TRIAL_SEEDS:
+                yield Setting(activation, wiring, depth, learning_rate, slope, seed)
+
+
+def choose(tried: list[tuple[Setting, dict[str, Any]]]) -> Setting:
+    """Return the setting of best validation accuracy, on average over the trials' seeds.
+
+    Of equal ones it is the first.
+    """
+    sums: dict[Setting, float] = {}
+    for setting, entry in tried:
+        key = replace(setting, seed=0)
+        sums[key] = sums.get(key, 0) + entry["validation"]
+    return max(sums, key=lambda setting: sums[setting])
+
+
+def cell(results: Results, activation: str, wiring: str, depth: int, stop: float) -> Cell | None:
+    """Return one activation at one depth and wiring; ``None`` if time was up before."""
+    tried = []
+    for setting in trials(activation, wiring, depth):
+        if time.monotonic() > stop and results.find(setting) is None:
+            return None
+        tried.append((setting, results.get(setting)))
+    chosen = choose(tried)
+    runs = []
+    for seed in SEEDS:
+        setting = replace(chosen, seed=seed)
+        if time.monotonic() > stop and results.find(setting) is None:
+            return None
+        runs.append(results.get(setting))
+    same = [e for s, e in tried if s.slope == SLOPES[0] and s.learning_rate == LEARNING_RATES[0]]
+    return Cell(activation, wiring, depth, chosen.learning_rate, chosen.slope, runs, same)
+
+
+def main() -> None:
+    """Train what is missing and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", choices=SIZES, default="digits")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    stop = time.monotonic() + 60 * options.minutes
+    name = "activations" if options.data == "digits" else f"activations-{options.data}"
+    size, dataset = SIZES[options.data], load(options.data, print)
+    results = Results(RESULTS / f"{name}.jsonl", size, dataset)
+    cells = []
+    for depth in DEPTHS:
+        for wiring in WIRINGS:
+            for activation in ACTIVATIONS:
+                found = cell(results, activation, wiring, depth, stop)
+                if found is None:
+                    continue
+                cells.append(found)
+                accuracies = " ".join(f"{100 * run['test']:.2f}" for run in found.runs)
+                print(f"{depth:2} {wiring:6} {activation:11} test {accuracies} %", flush=True)
+    protocol = {
+        "data": f"{options.data}, {len(dataset.x_train)} training frames of which a random fifth "
+        f"(by seed) is held back to choose by, {len(dataset.x_test)} test frames",
+        "layers": f"{size.width} neurons each; dense, or sparse with a fan-in annealed from "
+        f"{size.start_fan_in} to 6 over the first 60 % of training",
+        "training": f"Adam, {size.epochs} epochs, batches of {size.batch}, cosine schedule",
+        "grid": f"learning rates {LEARNING_RATES}, slopes at 0 {tuple(sorted(SLOPES))}, "
+        f"{len(TRIAL_SEEDS)} seeds each",
+        "seeds": f"{len(SEEDS)}; a seed gives every activation the same initial weights, "
+        "held-back frames, batches and noise",
+        "trainings": f"{len(results.entries)}, "
+        f"{sum(entry['seconds'] for entry in results.entries) / 60:.0f} minutes on one thread",
+    }
+    text = markdown(cells, DEPTHS, WIRINGS, ACTIVATIONS, protocol)
+    write_atomic(RESULTS / f"{name}.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

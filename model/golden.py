@@ -2,25 +2,32 @@
 
 It is the reference for everything downstream. Activations are kept as bit planes, one row of
 ``uint64`` words for each bit of a frame, 64 frames to a word; so a neuron of small fan-in costs a
-few word operations for 64 frames. Wide neurons use ``numpy.bitwise_count`` on frames packed the
-other way round.
+few word operations for 64 frames. Wide neurons are matrix products instead, of small integers that
+a float holds exactly.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.errors import BadInputError
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Lookup, Network
+from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Lookup, Network
 
 Planes = npt.NDArray[np.uint64]
 """Bits of many frames, ``[bits, words]``: frame f is bit f % 64 of word f // 64."""
 
 WIDE_FAN_IN = 48
-"""Above this fan-in, counting whole words beats adding bit planes one by one."""
+"""Above this fan-in, a matrix product beats adding bit planes."""
 
 _BLOCK = 8192  # frames at once: bounds memory, whatever the number of frames
+_NARROW_NEURONS = 128  # at once: their planes of one block stay in the processor's cache
+_WIDE_NEURONS = 1024  # at once: bounds memory
+_ONES = ~np.uint64(0)
+
+_Step = Callable[[npt.NDArray[Any], int], npt.NDArray[Any]]
+"""A layer made ready: (what comes in, number of frames) to what it yields; bits are planes."""
 
 
 def run(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
@@ -36,11 +43,11 @@ def run(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
     Raises:
         BadInputError: the frames have the wrong shape, type or range.
     """
-    values = trace(network, frames)
-    chain = list(values.values())
+    names = [layer.name for layer in network.layers]
     if isinstance(network.layers[-1], ArgMax):
-        return {"class": chain[-1], "scores": chain[-2]}
-    return dict.fromkeys(network.outputs, chain[-1])
+        values = _execute(network, frames, names[-2:])
+        return {"class": values[names[-1]], "scores": values[names[-2]]}
+    return dict.fromkeys(network.outputs, _execute(network, frames, names[-1:])[names[-1]])
 
 
 def trace(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
@@ -48,12 +55,7 @@ def trace(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
 
     Takes and raises what :func:`run` does.
     """
-    checked = check_frames(network, frames)
-    blocks = [
-        _trace_block(network, checked[start : start + _BLOCK])
-        for start in range(0, max(1, len(checked)), _BLOCK)
-    ]
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return _execute(network, frames, [layer.name for layer in network.layers])
 
 
 def check_frames(network: Network, frames: npt.ArrayLike) -> IntArray:
@@ -67,8 +69,11 @@ def check_frames(network: Network, frames: npt.ArrayLike) -> IntArray:
         )
     if array.dtype.kind not in "iu":
         raise BadInputError(f"frames hold {array.dtype}; give integers")
-    outside = (array < expected.low) | (array > expected.high)
-    if outside.any():
+    holds = np.iinfo(array.dtype)
+    if expected.low <= holds.min and holds.max <= expected.high:
+        return array
+    if len(array) and (array.min() < expected.low or array.max() > expected.high):
+        outside = (array < expected.low) | (array > expected.high)
         frame, feature = np.argwhere(outside)[0]
         raise BadInputError(
             f"frame {frame}, feature {feature}: {array[frame, feature]} is outside "
@@ -77,33 +82,39 @@ def check_frames(network: Network, frames: npt.ArrayLike) -> IntArray:
     return array
 
 
-def _trace_block(network: Network, frames: IntArray) -> dict[str, IntArray]:
-    count = len(frames)
-    result: dict[str, IntArray] = {}
-    planes: Planes | None = None
-    values: IntArray = frames
-    for layer in network.layers:
-        if isinstance(layer, Encode):
-            planes = _pack(frames.T[layer.source] >= layer.threshold[:, None])
-        elif isinstance(layer, Dense):
-            assert planes is not None
-            if layer.thresholds is not None:
-                planes = _compare(layer, planes, count)
-            else:
-                values, planes = _scores(layer, planes, count), None
-        elif isinstance(layer, Lookup):
-            assert planes is not None
-            planes = _look_up(layer.tables, planes[layer.source.T])
-        elif isinstance(layer, GroupSum):
-            assert planes is not None
-            votes = _unpack(planes, count).reshape(count, layer.groups, -1)
-            values, planes = votes.sum(axis=2, dtype=np.int32), None
-        elif isinstance(layer, ArgMax):
-            values = values.argmax(axis=1, keepdims=True).astype(np.int32)
-        else:
-            raise NotImplementedError(f"golden does not execute {layer.type}")
-        result[layer.name] = values if planes is None else _unpack(planes, count)
-    return result
+def _execute(
+    network: Network, frames: npt.ArrayLike, wanted: Container[str]
+) -> dict[str, IntArray]:
+    """Return what the layers named in ``wanted`` yield, each ``[N, *shape]``."""
+    checked = check_frames(network, frames)
+    steps = [(layer.name, _prepare(layer)) for layer in network.layers]
+    blocks = []
+    for start in range(0, max(1, len(checked)), _BLOCK):
+        values: npt.NDArray[Any] = checked[start : start + _BLOCK]
+        count = len(values)
+        block = {}
+        for name, step in steps:
+            values = step(values, count)
+            if name in wanted:
+                planes = values.dtype == np.uint64
+                block[name] = _unpack(values, count) if planes else values
+        blocks.append(block)
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _prepare(layer: Layer) -> _Step:
+    """Return the step that executes ``layer``; what does not depend on the frames is done here."""
+    if isinstance(layer, Encode):
+        return _encode(layer)
+    if isinstance(layer, Dense):
+        return _scores(layer) if layer.thresholds is None else _compare(layer)
+    if isinstance(layer, Lookup):
+        return _tables(layer)
+    if isinstance(layer, GroupSum):
+        return _vote(layer)
+    if isinstance(layer, ArgMax):
+        return lambda values, count: values.argmax(axis=1, keepdims=True).astype(np.int32)
+    raise NotImplementedError(f"golden does not execute {layer.type}")
 
 
 def _pack(bits: npt.NDArray[np.bool_]) -> Planes:
@@ -115,47 +126,82 @@ def _pack(bits: npt.NDArray[np.bool_]) -> Planes:
 
 def _unpack(planes: Planes, frames: int) -> IntArray:
     """Unpack planes into 0 and 1, ``[frames, bits]``."""
+    return np.ascontiguousarray(_unpack_rows(planes, frames).T).view(np.int8)
+
+
+def _unpack_rows(planes: Planes, frames: int) -> npt.NDArray[np.uint8]:
+    """Unpack planes into 0 and 1, ``[bits, frames]``."""
     raw = np.ascontiguousarray(planes).view(np.uint8)
-    bits = np.unpackbits(raw, axis=1, count=frames, bitorder="little")
-    return np.ascontiguousarray(bits.T).view(np.int8)
+    return np.unpackbits(raw, axis=1, count=frames, bitorder="little")
 
 
-def _compare(layer: Dense, planes: Planes, count: int) -> Planes:
+def _encode(layer: Encode) -> _Step:
+    """The comparisons of features ``[frames, features]``, as planes ``[bits, words]``."""
+    low, high = layer.input.low, layer.input.high
+    narrow = np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
+    # One more than the largest feature may not fit the features' own type: no feature reaches it.
+    beyond = layer.threshold > high
+    threshold = np.where(beyond, high, layer.threshold).astype(narrow)[:, None]
+    never = np.flatnonzero(beyond)
+    as_they_are = np.array_equal(layer.source, np.arange(layer.features))
+
+    def step(frames: npt.NDArray[Any], count: int) -> Planes:
+        features = np.ascontiguousarray(frames.T, narrow)
+        planes = _pack((features if as_they_are else features[layer.source]) >= threshold)
+        planes[never] = 0
+        return planes
+
+    return step
+
+
+def _compare(layer: Dense) -> _Step:
     """The bits of a thresholded layer, as planes ``[out, words]``."""
-    out = np.empty((len(layer.weights), planes.shape[1]), np.uint64)
     thresholds = layer.popcount_thresholds
-    for fan_in, neurons in _by_fan_in(layer):
-        if fan_in > WIDE_FAN_IN:
-            popcounts = _wide_popcounts(layer, neurons, planes, count)
-            out[neurons] = _pack(popcounts >= thresholds[neurons, None])
-            continue
-        counter = _narrow_counter(layer, neurons, fan_in, planes)
-        # popcount >= threshold, compared from the low bit up, all neurons at once
-        at_least = np.full((len(neurons), planes.shape[1]), ~np.uint64(0))
-        needed = thresholds[neurons]
-        for bit, plane in enumerate(counter):
-            wanted = np.where(needed >> bit & 1, ~np.uint64(0), np.uint64(0))[:, None]
-            at_least = (plane & ~wanted) | (~(plane ^ wanted) & at_least)
-        at_least[needed >> len(counter) > 0] = 0  # a threshold that no popcount reaches
-        out[neurons] = at_least
-    return out
+    groups = _groups(layer)
+
+    def step(planes: npt.NDArray[Any], count: int) -> Planes:
+        out = np.empty((len(layer.weights), planes.shape[1]), np.uint64)
+        for neurons, popcounts in groups:
+            counted = popcounts(planes, count)
+            needed = thresholds[neurons]
+            if isinstance(counted, list):
+                out[neurons] = _at_least(counted, needed)
+            else:
+                out[neurons] = _pack(counted >= needed[:, None])
+        return out
+
+    return step
 
 
-def _scores(layer: Dense, planes: Planes, count: int) -> IntArray:
-    """The sums of a layer without thresholds, ``[count, out]``."""
-    popcounts = np.empty((len(layer.weights), count), np.int32)
-    for fan_in, neurons in _by_fan_in(layer):
-        if fan_in > WIDE_FAN_IN:
-            popcounts[neurons] = _wide_popcounts(layer, neurons, planes, count)
-            continue
-        total = np.zeros((len(neurons), count), np.int32)
-        for bit, plane in enumerate(_narrow_counter(layer, neurons, fan_in, planes)):
-            total += _unpack(plane, count).T.astype(np.int32) << bit
-        popcounts[neurons] = total
-    if layer.inputs == "bipolar":
-        return np.asarray(2 * popcounts.T - layer.fan_in.astype(np.int32))
-    negative = np.count_nonzero(layer.weights < 0, axis=1)
-    return np.asarray(popcounts.T - negative.astype(np.int32))
+def _scores(layer: Dense) -> _Step:
+    """The sums of a layer without thresholds, ``[frames, out]``."""
+    groups = _groups(layer)
+    fan_in = layer.fan_in.astype(np.int32)
+    negative = np.count_nonzero(layer.weights < 0, axis=1).astype(np.int32)
+
+    def step(planes: npt.NDArray[Any], count: int) -> IntArray:
+        popcounts = np.empty((len(layer.weights), count), np.int32)
+        for neurons, group in groups:
+            counted = group(planes, count)
+            popcounts[neurons] = _numbers(counted, count) if isinstance(counted, list) else counted
+        if layer.inputs == "bipolar":
+            return np.asarray(2 * popcounts.T - fan_in)
+        return np.asarray(popcounts.T - negative)
+
+    return step
+
+
+def _tables(layer: Lookup) -> _Step:
+    """The bits of truth tables, as planes ``[out, words]``."""
+    sources = layer.source.T
+
+    def step(planes: npt.NDArray[Any], count: int) -> Planes:
+        out = np.empty((len(layer.tables), planes.shape[1]), np.uint64)
+        for part in _parts(len(out), _NARROW_NEURONS):
+            out[part] = _look_up(layer.tables[part], planes[sources[:, part]])
+        return out
+
+    return step
 
 
 def _look_up(tables: IntArray, inputs: Planes) -> Planes:
@@ -163,43 +209,140 @@ def _look_up(tables: IntArray, inputs: Planes) -> Planes:
 
     The highest input selects between the halves of the table, and so on down to single entries.
     """
-    if len(inputs) == 0:
-        return np.where(tables, ~np.uint64(0), np.uint64(0))
-    half = tables.shape[1] // 2
-    select = inputs[-1]
-    low = _look_up(tables[:, :half], inputs[:-1])
-    high = _look_up(tables[:, half:], inputs[:-1])
-    return np.asarray((select & high) | (~select & low))
+    return _select(np.where(tables, _ONES, np.uint64(0)), inputs)
 
 
-def _by_fan_in(layer: Dense) -> Iterator[tuple[int, IntArray]]:
-    """Yield (fan-in, indices of the neurons that have it)."""
-    for fan_in in np.unique(layer.fan_in):
-        yield int(fan_in), np.flatnonzero(layer.fan_in == fan_in)
-
-
-def _narrow_counter(layer: Dense, neurons: IntArray, fan_in: int, planes: Planes) -> list[Planes]:
-    """Popcounts of neurons of one fan-in as binary counters: planes, low bit first."""
-    weights = layer.weights[neurons]
-    sources = np.nonzero(weights)[1].reshape(len(neurons), fan_in)
-    flip = np.take_along_axis(weights, sources, axis=1) < 0
-    counter: list[Planes] = []
-    for k in range(fan_in):
-        carry = planes[sources[:, k]] ^ np.where(flip[:, k], ~np.uint64(0), np.uint64(0))[:, None]
-        for bit, plane in enumerate(counter):
-            counter[bit], carry = plane ^ carry, plane & carry
-        if (k + 1) & k == 0:  # the count can now reach a new power of two
-            counter.append(carry)
-    return counter
-
-
-def _wide_popcounts(layer: Dense, neurons: IntArray, planes: Planes, count: int) -> IntArray:
-    """Popcounts of wide neurons, ``[len(neurons), count]``."""
-    frames = _pack(_unpack(planes, count).astype(np.bool_))
-    weights = layer.weights[neurons]
-    flip, wired = _pack(weights < 0), _pack(weights != 0)
-    result = np.empty((len(neurons), count), np.int32)
-    for n in range(len(neurons)):
-        ones = np.bitwise_count((frames ^ flip[n]) & wired[n])
-        result[n] = ones.sum(axis=1, dtype=np.int32)
+def _select(entries: Planes, inputs: Planes) -> Planes:
+    """Do what :func:`_look_up` does, on tables whose entries are whole words."""
+    select: Planes = inputs[-1]
+    half = entries.shape[1] // 2
+    if half == 1:
+        mixed: Planes = select & (entries[:, :1] ^ entries[:, 1:])
+        mixed ^= entries[:, :1]
+        return mixed
+    low = _select(entries[:, :half], inputs[:-1])
+    result = _select(entries[:, half:], inputs[:-1])
+    result ^= low
+    result &= select
+    result ^= low
     return result
+
+
+def _vote(layer: GroupSum) -> _Step:
+    """The popcount of each group, ``[frames, groups]``."""
+
+    def step(planes: npt.NDArray[Any], count: int) -> IntArray:
+        members = planes.reshape(layer.groups, -1, planes.shape[1]).transpose(1, 0, 2)
+        return np.ascontiguousarray(_numbers(_count(members), count).T)
+
+    return step
+
+
+_Popcounts = Callable[[npt.NDArray[Any], int], "list[Planes] | npt.NDArray[np.float32]"]
+"""(planes, number of frames) to the popcounts of some neurons.
+
+Few wires give binary counters: planes ``[neurons, words]``, low bit first. Many give numbers,
+``[neurons, frames]``.
+"""
+
+
+def _groups(layer: Dense) -> list[tuple[IntArray, _Popcounts]]:
+    """Return all neurons, in groups that are counted together, and how."""
+    fan_ins = layer.fan_in
+    columns = layer.wires[1]
+    first = np.cumsum(fan_ins) - fan_ins  # where each neuron's wires start
+    groups: list[tuple[IntArray, _Popcounts]] = []
+    for fan_in in np.unique(fan_ins[fan_ins <= WIDE_FAN_IN]):
+        same = np.flatnonzero(fan_ins == fan_in)
+        for part in _parts(len(same), _NARROW_NEURONS):
+            neurons = same[part]
+            sources = columns[first[neurons] + np.arange(fan_in)[:, None]]
+            groups.append((neurons, _narrow(sources, layer.weights[neurons, sources] < 0)))
+    wide = np.flatnonzero(fan_ins > WIDE_FAN_IN)
+    groups += [
+        (wide[part], _wide(layer.weights, wide[part])) for part in _parts(len(wide), _WIDE_NEURONS)
+    ]
+    return groups
+
+
+def _parts(neurons: int, at_once: int) -> Iterator[slice]:
+    """Yield slices of ``at_once`` that cover ``neurons``."""
+    for start in range(0, neurons, at_once):
+        yield slice(start, start + at_once)
+
+
+def _narrow(sources: IntArray, negative: npt.NDArray[np.bool_]) -> _Popcounts:
+    """Popcounts of neurons that read bits ``sources``, ``[fan-in, neurons]``, as counters."""
+    flip = np.where(negative, _ONES, np.uint64(0))[:, :, None]
+
+    def popcounts(planes: npt.NDArray[Any], count: int) -> list[Planes]:
+        bits = planes[sources]
+        bits ^= flip
+        return _count(bits)
+
+    return popcounts
+
+
+def _wide(weights: IntArray, neurons: IntArray) -> _Popcounts:
+    """Popcounts of ``neurons`` whose ``weights`` are in {-1, 0, +1}, ``[out, in]``, as numbers.
+
+    A wire of weight +1 counts b and one of weight -1 counts 1 - b. Every sum on the way is an
+    integer of at most ``in``, which a float holds exactly below 2**24.
+    """
+    negative = np.count_nonzero(weights[neurons] < 0, axis=1)[:, None].astype(np.float32)
+
+    def popcounts(planes: npt.NDArray[Any], count: int) -> npt.NDArray[np.float32]:
+        bits = _unpack_rows(planes, count).astype(np.float32)
+        sums: npt.NDArray[np.float32] = weights[neurons].astype(np.float32) @ bits
+        sums += negative
+        return sums
+
+    return popcounts
+
+
+def _count(bits: Planes) -> list[Planes]:
+    """Add up planes ``[K, ...]`` along the first axis: binary counters, low bit first.
+
+    As a carry-save tree: of three bits of one weight, the sum stays and the carry weighs double.
+    """
+    counter = []
+    column = bits
+    while True:
+        carries = []
+        while len(column) > 2:
+            n = len(column) // 3
+            a, b, c = column[:n], column[n : 2 * n], column[2 * n : 3 * n]
+            half = a ^ b
+            carry = a & b
+            total = half ^ c
+            half &= c
+            carry |= half
+            carries.append(carry)
+            column = np.concatenate([total, column[3 * n :]]) if len(column) % 3 else total
+        if len(column) == 2:
+            carries.append(column[:1] & column[1:])
+            column = column[:1] ^ column[1:]
+        counter.append(column[0])
+        if not carries:
+            return counter
+        column = np.concatenate(carries)
+
+
+def _at_least(counter: list[Planes], needed: IntArray) -> Planes:
+    """Whether counters reach the numbers ``needed``, ``[neurons]``, none negative: planes."""
+    result = np.full_like(counter[0], _ONES)
+    for bit, plane in enumerate(counter):
+        # From the low bit up: greater in this bit, or no less in this bit and enough below.
+        spare = np.where(needed >> bit & 1, np.uint64(0), _ONES)[:, None]
+        result &= plane | spare
+        result |= plane & spare
+    result[needed >> len(counter) > 0] = 0  # a number that no popcount reaches
+    return result
+
+
+def _numbers(counter: list[Planes], count: int) -> IntArray:
+    """Return counters of ``count`` frames as numbers, ``[neurons, frames]``."""
+    total = np.zeros((len(counter[0]), count), np.int32)
+    for bit, plane in enumerate(counter):
+        total += _unpack_rows(plane, count).astype(np.int32) << bit
+    return total

@@ -57,6 +57,31 @@ def test_golden_is_the_plain_arithmetic(seed: int, frames: int, fan_in: int, inp
     assert np.array_equal(values["classify"][:, 0], scores.argmax(axis=1))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.uint64])
+def test_features_of_any_integer_type_are_compared_exactly(dtype: type) -> None:
+    source = np.array([0, 0, 1, 1, 0])
+    threshold = np.array([0, 128, 255, 256, 1])
+    encode = Encode("encode", 2, 8, False, source, threshold)
+    x = np.array([[0, 0], [1, 254], [127, 255], [128, 128], [255, 255]], dtype)
+    bits = golden.run(Network("net", (encode,)), x)["bits"]
+    assert np.array_equal(bits, x[:, source].astype(int) >= threshold)
+
+
+@pytest.mark.parametrize("inputs", ["bipolar", "unipolar"])
+def test_more_neurons_than_are_computed_at_once(inputs: str) -> None:
+    rng = np.random.default_rng(2)
+    weights = rng.choice([-1, 0, 1], (2500, 90)) * (rng.random((2500, 90)) < 0.8)
+    weights[:, 0] = 1  # no neuron is without a wire
+    weights[::2, 7:] = 0
+    thresholds = rng.integers(0, 2, 2500)
+    layer = Dense("hidden", weights, thresholds, inputs)
+    assert min(layer.fan_in) <= golden.WIDE_FAN_IN < max(layer.fan_in)
+    encode = Encode("encode", 90, 1, False, np.arange(90), np.ones(90, int))
+    x = rng.integers(0, 2, (130, 90))
+    bits = golden.run(Network("net", (encode, layer)), x)["bits"]
+    assert np.array_equal(bits, plain_sums(layer, x) >= thresholds)
+
+
 def test_many_frames_are_the_same_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     network = Network(

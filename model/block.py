@@ -1,7 +1,6 @@
 """Blocks: the steps of a model that can be lowered, each to one layer of the integer network."""
 
 from collections.abc import Iterable
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from htaflow.model import network
 from htaflow.model.activation import HTAF
 from htaflow.model.errors import BadInputError
-from htaflow.model.fold import Normalisation, fold
+from htaflow.model.fold import fold_layer
 from htaflow.model.layers import BinaryLinear
 from htaflow.model.network import IntArray
 from htaflow.model.surrogates import Surrogate
@@ -76,31 +75,21 @@ class Hidden(Block):
     def lower(self, name: str) -> network.Dense:
         """Fold the normalisation into integer thresholds, exactly."""
         weights = integer_weights(self.linear, name)
-        low = -np.abs(weights).sum(axis=1)
-        thresholds = np.empty(len(weights), np.int64)
-        for n, normalisation in enumerate(self._normalisations(name)):
-            thresholds[n], flip = fold(normalisation, int(low[n]), int(-low[n]))
-            if flip:
-                weights[n] *= -1
-        return network.Dense(name, weights, thresholds)
-
-    def _normalisations(self, name: str) -> list[Normalisation]:
-        """Return what the normalisation does to each neuron, in exact numbers."""
         columns = []
         for label in ("running_mean", "running_var", "weight", "bias"):
             tensor = getattr(self.norm, label)
             require_finite(tensor, f"{name}.norm.{label}")
-            columns.append([Fraction(value) for value in tensor.tolist()])
-        epsilon = Fraction(self.norm.eps)
-        result = []
-        for n, (mean, variance, scale, shift) in enumerate(zip(*columns, strict=True)):
-            if variance + epsilon <= 0:
-                raise BadInputError(
-                    f"{name}.norm.running_var: neuron {n} has variance {float(variance)}; "
-                    "it must not be negative: train again"
-                )
-            result.append(Normalisation(mean, variance + epsilon, scale, shift))
-        return result
+            columns.append(tensor.detach().double().numpy())
+        mean, variance, scale, shift = columns
+        for n in np.flatnonzero(variance + self.norm.eps <= 0):
+            raise BadInputError(
+                f"{name}.norm.running_var: neuron {n} has variance {variance[n]}; "
+                "it must not be negative: train again"
+            )
+        high = np.abs(weights).sum(axis=1)
+        thresholds, flips = fold_layer(mean, variance, self.norm.eps, scale, shift, -high, high)
+        weights[flips] *= -1
+        return network.Dense(name, weights, thresholds)
 
 
 class GroupSum(Block):

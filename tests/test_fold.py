@@ -1,11 +1,12 @@
 from fractions import Fraction
 from math import isqrt
 
+import numpy as np
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from htaflow.model.fold import Normalisation, fold
+from htaflow.model.fold import Normalisation, fold, fold_layer
 
 # Few digits, so that ties, where a rounding error would change a bit, are common.
 coarse = st.integers(-40, 40).map(lambda n: Fraction(n, 4))
@@ -69,3 +70,40 @@ def test_double_precision_decides_the_same(rows):
     for n in range(len(rows)):
         exact = Normalisation(*(Fraction(float(c[n])) for c in (mean, variance, scale, shift)))
         assert bits[:, n].tolist() == [exact.fires(acc) for acc in range(-20, 21)]
+
+
+huge_and_tiny = st.floats(allow_nan=False, allow_infinity=False)
+doubles = st.integers(-40, 40).map(lambda n: n / 4) | st.floats(-100, 100) | huge_and_tiny
+
+
+@given(
+    st.lists(st.tuples(doubles, doubles.map(abs), doubles, doubles, bounds), min_size=1),
+    st.sampled_from([1e-5, 0.25, 5e-324]),
+)
+@example([(0.0, 0.25, 5e-324, 5e-324, (-9, 9))], 5e-324)
+@example([(1.0, 3.75, 1.0, 1e308, (-9, 9)), (3.0, 0.0, -1.0, 0.0, (-9, 9))], 0.25)
+def test_a_layer_folds_as_its_neurons_do(rows, epsilon):
+    *columns, limits = zip(*rows, strict=True)
+    mean, variance, scale, shift = (np.array(column) for column in columns)
+    low, high = np.array(limits).T
+    thresholds, flips = fold_layer(mean, variance, epsilon, scale, shift, low, high)
+    for n, (m, v, a, b, (least, most)) in enumerate(rows):
+        exact = Normalisation(
+            Fraction(m), Fraction(v) + Fraction(epsilon), Fraction(a), Fraction(b)
+        )
+        assert (thresholds[n], flips[n]) == fold(exact, least, most)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_layer_of_borders_next_to_integers_folds_exactly(seed):
+    rng = np.random.default_rng(seed)
+    count = 40
+    variance = rng.integers(1, 9, count) ** 2 / 4.0
+    scale = rng.choice([-2.0, -0.5, 1.0, 3.0], count)
+    shift = scale * rng.integers(-4, 5, count) / np.sqrt(variance)
+    mean = rng.integers(-4, 5, count) + rng.integers(-2, 3, count) * 2.0**-51
+    limits = np.full(count, -9), np.full(count, 9)
+    thresholds, flips = fold_layer(mean, variance - 0.25, 0.25, scale, shift, *limits)
+    for n in range(count):
+        exact = Normalisation(*(Fraction(c[n]) for c in (mean, variance, scale, shift)))
+        assert (thresholds[n], flips[n]) == fold(exact, -9, 9)

@@ -1,5 +1,6 @@
 """Recipes: what to build and how to train it, as data. One entry here is one model by name."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -31,11 +32,12 @@ class Neurons:
 class Refinement:
     """A second training, of the tables that sparse neurons have become; see :class:`Recipe`."""
 
-    epochs: int
-    learning_rate: float
-    batch: int
+    temperature: float
+    epochs: int = 24
+    batch: int = 256
+    learning_rate: float = 0.02
     noise: float = 0.0
-    shift: int = 0
+    shift: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,25 @@ class Recipe:
     beta: float = 1.0
     hard_alpha: tuple[float, float] = (2.0, 2.0)
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
+
+
+def _tabled_mnist(name: str, first: int, second: int) -> Recipe:
+    """Return a recipe for MNIST whose neurons are any functions of 6 pixels or bits."""
+    spread = math.sqrt(second / 10)  # of a class's votes, were they random
+    return Recipe(
+        name=name,
+        description=f"28 x 28 digits, {first} + {second} truth tables of 6 inputs",
+        thresholds=1,
+        encoding="range",
+        hidden=(Neurons(first, 6, 100), Neurons(second, 6, 60)),
+        head="vote",
+        temperature=0.65 * spread,
+        epochs=25,
+        batch=256,
+        learning_rate=0.02,
+        noise=0.01,
+        refinement=Refinement(temperature=0.42 * spread),
+    )
 
 
 ZOO = {
@@ -138,19 +159,10 @@ ZOO = {
             learning_rate=0.02,
             noise=0.01,
         ),
-        Recipe(
-            name="mnist-medium",
-            description="28 x 28 digits, 1000 + 1000 neurons of fan-in 6",
-            thresholds=1,
-            encoding="range",
-            hidden=(Neurons(1000, 6, 100), Neurons(1000, 6, 60)),
-            head="vote",
-            temperature=7.0,
-            epochs=30,
-            batch=256,
-            learning_rate=0.02,
-            noise=0.01,
-        ),
+        _tabled_mnist("mnist-xs", 600, 300),
+        _tabled_mnist("mnist-s", 1000, 500),
+        _tabled_mnist("mnist-m", 1500, 900),
+        _tabled_mnist("mnist-l", 2200, 1500),
     )
 }
 

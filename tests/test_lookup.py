@@ -16,7 +16,7 @@ from htaflow.model.network import Lookup
 from htaflow.model.train import train
 from htaflow.model.zoo import Neurons, Refinement
 
-NEURONS = Refinement(epochs=2, learning_rate=0.02, batch=64, shift=1)
+NEURONS = Refinement(temperature=1.5, epochs=2, batch=64)
 
 
 def neurons(out: int = 5, inputs: int = 7, fan_in: int = 3) -> LookupNeurons:

@@ -2,21 +2,26 @@
 
 import numpy as np
 
+from htaflow.hw.known import Known
 from htaflow.hw.logic import FALSE, MAJORITY3, TRUE, XOR3, Logic, Net
-from htaflow.hw.neuron import count, neuron
+from htaflow.hw.neuron import count, neuron, simplified_neuron
+from htaflow.hw.target import PORTABLE, Target
 from htaflow.model.network import Dense, Values
 
 
-def dense_logic(layer: Dense, values: Values) -> Logic:
+def dense_logic(
+    layer: Dense, values: Values, target: Target = PORTABLE, known: Known | None = None
+) -> Logic:
     """Return the logic of a ``Dense``: its bits, or its scores in two's complement.
 
     Scores have the layer's width each, the first lowest.
     """
-    logic = Logic(f"{layer.name}_logic", values.count)
+    logic = Logic(f"{layer.name}_logic", values.count, target, known)
     output = layer.output(values)
     rows, columns = layer.wires
     flips = layer.weights[rows, columns] < 0
-    nets = columns + logic.inputs.start
+    nets = np.asarray(logic.sources)[columns]
+    plain = nets == columns + logic.inputs.start
     starts = np.searchsorted(rows, np.arange(len(layer.weights) + 1))
     thresholds = layer.popcount_thresholds.tolist() if layer.thresholds is not None else None
     for n in range(len(layer.weights)):
@@ -25,7 +30,8 @@ def dense_logic(layer: Dense, values: Values) -> Logic:
         flip = flips[span].tolist()
         name = f"{layer.name}_n{n}"
         if thresholds is not None:
-            net = neuron(logic, inputs, flip, thresholds[n])
+            build = neuron if plain[span].all() else simplified_neuron
+            net = build(logic, inputs, flip, thresholds[n])
             logic.name_bit(name, net)
             logic.outputs.append(net)
         else:

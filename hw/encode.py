@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from htaflow.hw.known import Known
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import Logic
 from htaflow.hw.popcount import at_least
@@ -62,6 +63,7 @@ class FrameEncoder(LayerComponent):
         if layout.beats != 1:
             raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
         self.logic = encode_logic(layer, layout)
+        self.known: Known | None = self.logic.known_outputs()
         super().__init__(
             layer.name,
             {
@@ -83,7 +85,7 @@ class FrameEncoder(LayerComponent):
         m.submodules.body = instantiate(self.logic, self.input.payload.data, result)
         m.d.comb += [
             self.input.ready.eq(~self.output.valid | self.output.ready),
-            self.output.payload.eq(register),
+            self.output.payload.eq(self._spread(register)),
         ]
         too_long = Signal()
         whole = self.input.payload.last & ~self.input.payload.error & ~too_long
@@ -92,6 +94,16 @@ class FrameEncoder(LayerComponent):
             with m.If(self.input.valid):
                 m.d.sync += too_long.eq(~self.input.payload.last)
         return m
+
+    def _spread(self, register: Signal) -> Value:
+        """Return the payload: bits that are constant or equal to others need no flip-flop."""
+        if self.known is None or not self.known.simpler:
+            return register
+        bits: list[Value] = []
+        for same, flip in zip(self.known.same, self.known.flip, strict=True):
+            bit = register[same] if same >= 0 else Const(0, 1)
+            bits.append(~bit if flip else bit)
+        return Cat(bits)
 
 
 @dataclass
@@ -134,6 +146,7 @@ class BeatEncoder(LayerComponent):
         self.latency = layout.beats
         self.interval = layout.beats
         self._used = sorted(set(used))
+        self.known: Known | None = None  # each bit has its own place in a shift register
         super().__init__(
             layer.name,
             {

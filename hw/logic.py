@@ -14,6 +14,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.hw.known import Known
+from htaflow.hw.target import PORTABLE, Target
+
 Net = int
 
 FALSE: Net = 0
@@ -52,23 +55,39 @@ class Logic:
     Parameters:
         name: the Verilog module's name.
         inputs: number of input bits.
+        target: what it is made for.
+        known: what is known of the inputs; by default nothing.
 
     Attributes:
+        sources: for each input the net to read: the input itself, or a simpler one that always has
+            the same value.
         outputs: the nets that leave it; assign the list when the logic is complete.
         names: Verilog names of nets worth reading; the others are numbered.
     """
 
-    def __init__(self, name: str, inputs: int) -> None:
+    def __init__(
+        self, name: str, inputs: int, target: Target = PORTABLE, known: Known | None = None
+    ) -> None:
         if inputs < 1:
             raise ValueError(f"Logic needs at least one input, not {inputs}")
+        if known is not None and len(known.same) != inputs:
+            raise ValueError(f"{len(known.same)} bits are known, but there are {inputs} inputs")
         self.name = name
+        self.target = target
         self.inputs = range(2, 2 + inputs)
         self.outputs: list[Net] = []
         self.names: dict[Net, str] = {}
         self._drivers: dict[Net, Table | tuple[Block, int]] = {}
         self._blocks: list[Block] = []
         self._nets: dict[Table, Net] = {}
+        self._cells: set[Net] = set()
         self._next = 2 + inputs
+        self.sources: list[Net] = list(self.inputs)
+        for index in known.simpler if known is not None else ():
+            assert known is not None
+            same = known.same[index]
+            net = FALSE if same < 0 else self.inputs[same]
+            self.sources[index] = self.invert(net) if known.flip[index] else net
 
     @property
     def blocks(self) -> list[Block]:
@@ -102,9 +121,53 @@ class Logic:
                 del kept[at]
         if not kept:
             return TRUE if table & 1 else FALSE
+        if sorted(kept) != kept:  # equal tables must look equal
+            order = sorted(range(len(kept)), key=kept.__getitem__)
+            table = _reorder(table, order)
+            kept = [kept[at] for at in order]
         if len(kept) == 1 and table == 0b10:
             return kept[0]
         return self.add(table, tuple(kept))
+
+    def cell(self, table: int, inputs: Sequence[Net]) -> Net:
+        """Return the net of a truth table that synthesis must leave as one look-up table.
+
+        Portable Verilog has no such cells; there it is a table like any other.
+        """
+        net = self.table(table, inputs)
+        driver = self._drivers.get(net)
+        if self.target.cell and isinstance(driver, Table) and len(driver.inputs) > 1:
+            self._cells.add(net)
+        return net
+
+    def literal(self, net: Net) -> tuple[Net, bool]:
+        """Return ``net`` as (another net, whether it is inverted), looking through an inverter."""
+        driver = self._drivers.get(net)
+        if isinstance(driver, Table) and driver.table == _NOT and len(driver.inputs) == 1:
+            return driver.inputs[0], True
+        return (FALSE, True) if net == TRUE else (net, False)
+
+    def known_outputs(self) -> Known:
+        """Return which outputs are constant, or equal to an earlier one or its complement."""
+        same: list[int] = []
+        flip: list[bool] = []
+        first: dict[Net | Table, tuple[int, bool]] = {FALSE: (-1, False)}
+        for index, net in enumerate(self.outputs):
+            base, inverted = self.literal(net)
+            driver = self._drivers.get(base)
+            key: Net | Table = base
+            if isinstance(driver, Table):
+                # Of a table and its complement the one that is 0 for all inputs 0 stands for both.
+                key = driver
+                if driver.table & 1:
+                    key = Table(
+                        driver.table ^ ((1 << (1 << len(driver.inputs))) - 1), driver.inputs
+                    )
+                    inverted = not inverted
+            where, was_inverted = first.setdefault(key, (index, inverted))
+            same.append(where)
+            flip.append(inverted != was_inverted)
+        return Known(same, flip)
 
     def _absorb_inverter(self, net: Net, table: int, count: int, at: int) -> tuple[Net, int]:
         """Return what drives input ``at``, looking through an inverter, and the table to match."""
@@ -186,7 +249,12 @@ class Logic:
                 continue
             if isinstance(driver, Table):
                 names[net] = name = self.names.get(net, f"t{net}")
-                lines.append(f"  wire {name} = {_expression(driver, names)};")
+                if net in self._cells:
+                    operands = [names[source] for source in driver.inputs]
+                    lines.append(f"  wire {name};")
+                    lines.append(self.target.instance(f"{name}_lut", driver.table, operands, name))
+                else:
+                    lines.append(f"  wire {name} = {_expression(driver, names)};")
             elif driver[1] == 0:
                 lines += self._block_verilog(driver[0], names)
         ordered = ", ".join(names[net] for net in reversed(self.outputs))
@@ -199,6 +267,8 @@ class Logic:
         for block in self._blocks:
             if block.module.name not in found:
                 found |= block.module.modules()
+        if self._cells:
+            found |= self.target.models()
         return found
 
     def _live(self) -> set[Net]:
@@ -302,3 +372,12 @@ def _merge(table: int, count: int, first: int, second: int) -> int:
     first_is_0 = _low_mask(count - 1, first)
     both_0, both_1 = (_cofactor(table, count, second, value) for value in (0, 1))
     return both_0 & first_is_0 | both_1 & first_is_0 << (1 << first)
+
+
+def _reorder(table: int, order: Sequence[int]) -> int:
+    """Return the table whose input k is input ``order[k]`` of ``table``."""
+    result = 0
+    for index in range(1 << len(order)):
+        old = sum((index >> k & 1) << at for k, at in enumerate(order))
+        result |= (table >> old & 1) << index
+    return result

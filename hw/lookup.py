@@ -2,17 +2,24 @@
 
 import numpy as np
 
+from htaflow.hw.known import Known
 from htaflow.hw.logic import Logic
+from htaflow.hw.target import PORTABLE, Target
 from htaflow.model.network import IntArray, Lookup, Values
 
 
-def lookup_logic(layer: Lookup, values: Values) -> Logic:
+def lookup_logic(
+    layer: Lookup, values: Values, target: Target = PORTABLE, known: Known | None = None
+) -> Logic:
     """Return the logic of a ``Lookup``: its bits, the first neuron lowest."""
-    logic = Logic(f"{layer.name}_logic", values.count)
+    logic = Logic(f"{layer.name}_logic", values.count, target, known)
     tables = np.packbits(layer.tables.astype(np.bool_), axis=1, bitorder="little")
-    sources = (layer.source.astype(np.int64) + logic.inputs.start).tolist()
+    nets = np.asarray(logic.sources)[layer.source]
+    plain = (nets == layer.source.astype(np.int64) + logic.inputs.start).all(axis=1)
+    # Equal tables must look equal, so only those that read their bits in order pass as they are.
+    plain &= (layer.source[:, 1:] > layer.source[:, :-1]).all(axis=1)
     for n, (table, inputs, simple) in enumerate(
-        zip(tables, sources, _are_simple(layer).tolist(), strict=True)
+        zip(tables, nets.tolist(), (_are_simple(layer) & plain).tolist(), strict=True)
     ):
         number = int.from_bytes(table.tobytes(), "little")
         net = logic.add(number, tuple(inputs)) if simple else logic.table(number, inputs)

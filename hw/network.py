@@ -1,6 +1,6 @@
 """A network in hardware: one stage a layer, streams between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,17 @@ from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.dense import dense_logic
 from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
+from htaflow.hw.known import Known
 from htaflow.hw.layout import layouts
 from htaflow.hw.logic import Logic
 from htaflow.hw.lookup import lookup_logic
 from htaflow.hw.stage import Stage
+from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.vote import argmax_logic, group_sum_logic
+from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.network import Layer, Network, Values
 
-_LOGIC: dict[str, Callable[[Any, Values], Logic]] = {
+_LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
     "Dense": dense_logic,
     "Lookup": lookup_logic,
     "GroupSum": group_sum_logic,
@@ -26,9 +29,14 @@ _LOGIC: dict[str, Callable[[Any, Values], Logic]] = {
 }
 
 
-def layer_logic(layer: Layer, values: Values) -> Logic:
-    """Return what ``layer``, any but an ``Encode``, computes when fed ``values``."""
-    return _LOGIC[layer.type](layer, values)
+def layer_logic(
+    layer: Layer, values: Values, target: Target = PORTABLE, known: Known | None = None
+) -> Logic:
+    """Return what ``layer``, any but an ``Encode``, computes when fed ``values``.
+
+    ``target`` is what it is made for, ``known`` what is known of the bits that come in.
+    """
+    return _LOGIC[layer.type](layer, values, target, known)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,11 @@ class NetworkCore(wiring.Component):
     Parameters:
         network: what is built.
         bus_bits: width of the input bus; ``None`` for a whole frame in one beat.
+        target: what the logic is made for.
+        pipeline: names of the layers that end in a register; ``None`` for all. The encoder always
+            does.
+
+    Raises ``BadInputError`` for a pipeline that names no layer.
 
     Attributes:
         stages: the layers in order.
@@ -64,10 +77,23 @@ class NetworkCore(wiring.Component):
     input: stream.Interface
     output: stream.Interface
 
-    def __init__(self, network: Network, bus_bits: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        bus_bits: int | None = None,
+        target: Target = PORTABLE,
+        pipeline: Sequence[str] | None = None,
+    ) -> None:
+        names = [layer.name for layer in network.layers]
+        for name in pipeline or ():
+            if name not in names:
+                raise BadInputError(
+                    f"the pipeline names '{name}', which is no layer{nearest(name, names)}"
+                )
         self.network = network
+        self.target = target
         self.input_layout, self.output_layout = layouts(network, bus_bits)
-        self.stages = _place(network, self)
+        self.stages = _place(network, self, names if pipeline is None else pipeline)
         self.latency = sum(stage.component.latency for stage in self.stages)
         self.interval = max(stage.component.interval for stage in self.stages)
         super().__init__(
@@ -115,8 +141,8 @@ class NetworkCore(wiring.Component):
         return Cat(word)
 
 
-def _place(network: Network, core: NetworkCore) -> list[PlacedStage]:
-    """Return a stage for each layer of ``network``."""
+def _place(network: Network, core: NetworkCore, pipeline: Sequence[str]) -> list[PlacedStage]:
+    """Return a stage for each layer of ``network``; those in ``pipeline`` end in a register."""
     values = network.values
     encode = network.encode
     encoder: FrameEncoder | BeatEncoder
@@ -125,11 +151,12 @@ def _place(network: Network, core: NetworkCore) -> list[PlacedStage]:
     else:
         encoder = BeatEncoder(encode, core.input_layout, _used_bits(network))
     stages = [PlacedStage(encode.name, encode.type, values[encode.name], encoder)]
+    known = encoder.known
     for layer in network.layers[1:]:
-        logic = layer_logic(layer, stages[-1].values)
-        stages.append(
-            PlacedStage(layer.name, layer.type, values[layer.name], Stage(layer.name, logic))
-        )
+        logic = layer_logic(layer, stages[-1].values, core.target, known)
+        stage = Stage(layer.name, logic, layer.name in pipeline)
+        known = stage.known
+        stages.append(PlacedStage(layer.name, layer.type, values[layer.name], stage))
     return stages
 
 

@@ -29,6 +29,28 @@ def neuron(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool], threshold:
     return at_least(logic, count(logic, inputs, flip), threshold)
 
 
+def simplified_neuron(
+    logic: Logic, inputs: Sequence[Net], flip: Sequence[bool], threshold: int
+) -> Net:
+    """Return the net of ``popcount(inputs ^ flip) >= threshold`` for any nets at all."""
+    weights, constant = collect(logic, inputs, flip)
+    threshold -= constant
+    if len(weights) <= MAX_TABLE_INPUTS:
+        table = 0
+        for index in range(1 << len(weights)):
+            total = sum(
+                weight
+                for at, ((_, inverted), weight) in enumerate(weights.items())
+                if (index >> at & 1) != inverted
+            )
+            table |= int(total >= threshold) << index
+        return logic.table(table, [net for net, _ in weights])
+    literals = [literal for literal, weight in weights.items() for _ in range(weight)]
+    return neuron(
+        logic, [net for net, _ in literals], [flipped for _, flipped in literals], threshold
+    )
+
+
 def count(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net]:
     """Return ``popcount(inputs ^ flip)``, low bit first."""
     if len(inputs) >= SHARED_FAN_IN:
@@ -37,6 +59,32 @@ def count(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net
         logic,
         [logic.invert(net) if flipped else net for net, flipped in zip(inputs, flip, strict=True)],
     )
+
+
+def collect(
+    logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]
+) -> tuple[dict[tuple[Net, bool], int], int]:
+    """Return ``popcount(inputs ^ flip)`` as weights of distinct literals, and a constant.
+
+    A literal is (net, whether it is inverted); no net is constant or appears in both forms. Equal
+    bits make a weight of 2 or more; a bit and its complement make a constant 1.
+    """
+    weights: dict[tuple[Net, bool], int] = {}
+    constant = 0
+    for source, flipped in zip(inputs, flip, strict=True):
+        net, inverted = logic.literal(source)
+        inverted ^= flipped
+        opposite = (net, not inverted)
+        if net == FALSE:
+            constant += inverted
+        elif opposite in weights:
+            constant += 1
+            weights[opposite] -= 1
+            if not weights[opposite]:
+                del weights[opposite]
+        else:
+            weights[net, inverted] = weights.get((net, inverted), 0) + 1
+    return weights, constant
 
 
 @lru_cache(maxsize=4096)

@@ -43,14 +43,19 @@ class LayerComponent(wiring.Component):
 
 
 class Stage(LayerComponent):
-    """Combinational logic followed by one register, with full back-pressure.
+    """Combinational logic followed by one register or none, with full back-pressure.
 
-    Latency: 1 cycle. Initiation interval: 1 cycle. The register moves on whenever it is empty or
-    its frame is taken, so a stall costs exactly the cycles for which the consumer stalls.
+    Latency: 1 cycle, 0 without a register. Initiation interval: 1 cycle. The register moves on
+    whenever it is empty or its frame is taken, so a stall costs exactly the cycles for which the
+    consumer stalls.
 
     Parameters:
         name: the layer's name.
         logic: what is computed, from ``len(logic.inputs)`` bits to ``len(logic.outputs)`` bits.
+        registered: whether a register follows it.
+
+    Attributes:
+        known: which output bits are constant or equal to others, and so have no register.
 
     Members:
         input: stream of frames, input 0 of the logic in the low bit.
@@ -60,11 +65,13 @@ class Stage(LayerComponent):
     input: stream.Interface
     output: stream.Interface
 
-    latency = 1
     interval = 1
 
-    def __init__(self, name: str, logic: Logic) -> None:
+    def __init__(self, name: str, logic: Logic, registered: bool = True) -> None:
         self.logic = logic
+        self.known = logic.known_outputs()
+        self.registered = registered
+        self.latency = int(registered)
         super().__init__(
             name,
             {
@@ -76,6 +83,13 @@ class Stage(LayerComponent):
     def elaborate(self, platform: object) -> Module:
         """Build the stage."""
         m = Module()
+        if not self.registered:
+            m.submodules.body = instantiate(self.logic, self.input.payload, self.output.payload)
+            m.d.comb += [
+                self.output.valid.eq(self.input.valid),
+                self.input.ready.eq(self.output.ready),
+            ]
+            return m
         # Amaranth takes time for every bit of every signal, so what is as wide as the layer is one
         # instance with its register inside.
         m.submodules.body = Instance(
@@ -93,22 +107,48 @@ class Stage(LayerComponent):
     @property
     def modules(self) -> dict[str, str]:
         """Verilog of the modules that the stage instantiates, by name."""
+        if not self.registered:
+            return self.logic.modules()
         name = f"{self.logic.name}_register"
         return self.logic.modules() | {name: self._register_verilog(name)}
 
     def _register_verilog(self, name: str) -> str:
         inputs, outputs = len(self.logic.inputs), len(self.logic.outputs)
+        same, flip = self.known.same, self.known.flip
+        kept = [index for index in range(outputs) if same[index] == index]
+        body = [
+            f"  wire [{outputs - 1}:0] result;",
+            f"  {self.logic.name} body(.x(x), .y(result));",
+        ]
+        if len(kept) == outputs:
+            held, output, last = "y", "output reg", []
+            value = "result"
+        else:  # a bit that is constant or equal to another needs no register
+            place = {index: position for position, index in enumerate(kept)}
+            held, output, value = "held", "output wire", ""
+            body.append(f"  reg [{max(0, len(kept) - 1)}:0] held;")
+            value = ", ".join(f"result[{index}]" for index in reversed(kept)) or "1'b0"
+            value = f"{{{value}}}"
+            bits = [
+                ("~" if flip[index] else "") + f"held[{place[same[index]]}]"
+                if same[index] >= 0
+                else f"1'b{int(flip[index])}"
+                for index in reversed(range(outputs))
+            ]
+            last = [f"  assign y = {{{', '.join(bits)}}};"]
         lines = [
             f"module {name}(",
             "  input wire clk,",
             "  input wire enable,",
             f"  input wire [{inputs - 1}:0] x,",
-            f"  output reg [{outputs - 1}:0] y",
+            f"  {output} [{outputs - 1}:0] y",
             ");",
-            f"  wire [{outputs - 1}:0] result;",
-            f"  {self.logic.name} body(.x(x), .y(result));",
-            "  initial y = 0;",
-            "  always @(posedge clk) if (enable) y <= result;",
+            *body,
+            f"  initial {held} = 0;",
+            "  always @(posedge clk)",
+            "    if (enable)",
+            f"      {held} <= {value};",
+            *last,
             "endmodule",
             "",
         ]

@@ -1,10 +1,13 @@
 """The Verilog boundary: a network core behind AXI4-Stream names."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.network import NetworkCore
+from htaflow.hw.target import PORTABLE, Target
 from htaflow.model.network import Network
 
 
@@ -16,6 +19,7 @@ class Top(wiring.Component):
     Parameters:
         network: what is built.
         bus_bits: width of ``s_axis_tdata``; ``None`` for a whole frame in one beat.
+        target, pipeline: as :class:`htaflow.hw.network.NetworkCore` takes them.
 
     Members:
         s_axis_*: frames in; ``tlast`` is 1 on the last beat of a frame and on no other; ``tuser``
@@ -33,8 +37,14 @@ class Top(wiring.Component):
     m_axis_tready: Signal
     m_axis_tlast: Signal
 
-    def __init__(self, network: Network, bus_bits: int | None = None) -> None:
-        self.core = NetworkCore(network, bus_bits)
+    def __init__(
+        self,
+        network: Network,
+        bus_bits: int | None = None,
+        target: Target = PORTABLE,
+        pipeline: Sequence[str] | None = None,
+    ) -> None:
+        self.core = NetworkCore(network, bus_bits, target, pipeline)
         super().__init__(
             {
                 "s_axis_tdata": In(self.core.input_layout.bus_bits),

@@ -2,7 +2,7 @@
 
 import gc
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +12,7 @@ from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from htaflow.hw.network import NetworkCore
+from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.top import Top
 from htaflow.model.network import Network
 
@@ -28,13 +29,19 @@ class Design:
     interface: dict[str, Any]
 
 
-def generate(network: Network, bus_bits: int | None = None) -> Design:
+def generate(
+    network: Network,
+    bus_bits: int | None = None,
+    target: Target = PORTABLE,
+    pipeline: Sequence[str] | None = None,
+) -> Design:
     """Return the complete Verilog of ``network``, module ``top`` and all below it.
 
-    Raises ``BadInputError`` if a bus of ``bus_bits`` cannot carry the network's features.
+    Parameters are those of :class:`htaflow.hw.network.NetworkCore`. Raises ``BadInputError`` if a
+    bus of ``bus_bits`` cannot carry the network's features, or ``pipeline`` names no layer.
     """
     with _no_collector():
-        top = Top(network, bus_bits)
+        top = Top(network, bus_bits, target, pipeline)
         interface = describe(top.core)
         text = convert(top, "top", top.core.modules)
         return Design(_header(interface, top.core) + text, interface)
@@ -76,6 +83,7 @@ def describe(core: NetworkCore) -> dict[str, Any]:
         "features": core.input_layout.values.count,
         "feature_bits": core.input_layout.feature_bits,
         "features_per_beat": core.input_layout.per_beat,
+        "target": core.target.name,
         "bus_bits": core.input_layout.bus_bits,
         "beats": core.input_layout.beats,
         "output_bits": core.output_layout.width,

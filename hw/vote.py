@@ -1,48 +1,82 @@
 """The decision: votes counted by group, and the index of the largest score."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from htaflow.hw.logic import MUX, Logic, Net
+from htaflow.hw.compressor import add_up
+from htaflow.hw.known import Known
+from htaflow.hw.logic import FALSE, MUX, Logic, Net
+from htaflow.hw.neuron import collect
 from htaflow.hw.popcount import popcount
+from htaflow.hw.target import PORTABLE, Target
 from htaflow.model.network import ArgMax, GroupSum, Values
 
 # Inputs (a, b, lower): a > b in this bit, or equal in this bit and greater or equal below.
 _COMPARE = 0xB2
 
 
-def group_sum_logic(layer: GroupSum, values: Values) -> Logic:
+def group_sum_logic(
+    layer: GroupSum, values: Values, target: Target = PORTABLE, known: Known | None = None
+) -> Logic:
     """Return the logic of a ``GroupSum``: its scores, each in the fewest bits, the first lowest."""
-    logic = Logic(f"{layer.name}_logic", values.count)
+    logic = Logic(f"{layer.name}_logic", values.count, target, known)
     size = values.count // layer.groups
-    bits = list(logic.inputs)
+    width = layer.output(values).width
     for group in range(layer.groups):
-        score = popcount(logic, bits[group * size : (group + 1) * size])
+        bits = logic.sources[group * size : (group + 1) * size]
+        score = _count_votes(logic, bits, width) if target.cell else popcount(logic, bits)
         logic.name_number(f"{layer.name}_score{group}", score)
         logic.outputs += score
     return logic
 
 
-def argmax_logic(layer: ArgMax, values: Values) -> Logic:
+def _count_votes(logic: Logic, bits: Sequence[Net], width: int) -> list[Net]:
+    """Return the number of ones among ``bits``, equal and opposite ones taken together."""
+    weights, constant = collect(logic, bits, [False] * len(bits))
+    columns: list[list[Net]] = [[] for _ in range(width)]
+    for (net, flipped), weight in weights.items():
+        for column in range(width):
+            if weight >> column & 1:
+                columns[column].append(logic.invert(net) if flipped else net)
+    for column in range(width):
+        if constant >> column & 1:
+            columns[column].append(logic.invert(FALSE))
+    return add_up(logic, columns, width, logic.target.lut_inputs)
+
+
+def argmax_logic(
+    layer: ArgMax, values: Values, target: Target = PORTABLE, known: Known | None = None
+) -> Logic:
     """Return the logic of an ``ArgMax``: the class index in the low bits, then the scores."""
     width = values.width
-    logic = Logic(f"{layer.name}_logic", values.count * width)
-    bits = list(logic.inputs)
+    logic = Logic(f"{layer.name}_logic", values.count * width, target, known)
+    bits = logic.sources
     scores = [bits[k * width : (k + 1) * width] for k in range(values.count)]
     keys = [_unsigned(logic, score, values.signed) for score in scores]
     index_width = layer.output(values).width
+    if target.lut_inputs >= 6:
+        index = _first(logic, _eliminate(logic, keys), index_width)
+    else:
+        index = _tournament(logic, keys, index_width)
+    logic.name_number(f"{layer.name}_class", index)
+    logic.outputs = index + bits
+    return logic
+
+
+def _tournament(logic: Logic, keys: Sequence[list[Net]], index_width: int) -> list[Net]:
+    """Return the index of the largest key, the lowest of equals: pairs compete, winners go on."""
     contenders = [
         ([index >> bit & 1 for bit in range(index_width)], key) for index, key in enumerate(keys)
     ]
-    while len(contenders) > 1:
+    while len(contenders) > 2:
         winners = [
             _better(logic, contenders[k], contenders[k + 1])
             for k in range(0, len(contenders) - 1, 2)
         ]
         contenders = winners + contenders[len(winners) * 2 :]
-    index = contenders[0][0]
-    logic.name_number(f"{layer.name}_class", index)
-    logic.outputs = index + bits
-    return logic
+    low, high = contenders
+    keep = greater_or_equal(logic, low[1], high[1])
+    return [logic.table(MUX, [b, a, keep]) for a, b in zip(low[0], high[0], strict=True)]
 
 
 def greater_or_equal(logic: Logic, a: Sequence[Net], b: Sequence[Net]) -> Net:
@@ -64,6 +98,75 @@ def _better(logic: Logic, low: _Contender, high: _Contender) -> _Contender:
         for part in (0, 1)
     )
     return index, key
+
+
+def _eliminate(logic: Logic, keys: Sequence[list[Net]]) -> list[Net]:
+    """Return for each key whether it is the largest, or equal to it.
+
+    From the top bit down: if some key still in has a one, those with a zero are out. It takes no
+    comparison and moves no score: for 10 keys about 14 LUT6 a bit, fewer where two bits share the
+    step that puts keys out.
+    """
+    width = len(keys[0])
+    alive: list[Net] = [1] * len(keys)
+    for bit in reversed(range(width)):
+        ones = [key[bit] for key in keys]
+        terms = [_term(a, one) for a, one in zip(alive, ones, strict=True)]
+        found = _any(logic, terms)
+        # alive & (one | ~found), inputs (alive, one, found)
+        alive = [logic.cell(0x8A, [a, one, found]) for a, one in zip(alive, ones, strict=True)]
+    return alive
+
+
+def _term(alive: Net, one: Net) -> tuple[Net, ...]:
+    return (one,) if alive == 1 else (alive, one)
+
+
+def _any(logic: Logic, terms: Sequence[tuple[Net, ...]]) -> Net:
+    """Return whether all nets of some term are 1, in as few tables as their width allows."""
+    widest = logic.target.lut_inputs
+    waiting = list(terms)
+    while sum(map(len, waiting)) > widest:
+        taken = [waiting.pop(0)]
+        while waiting and sum(map(len, taken)) + len(waiting[0]) <= widest:
+            taken.append(waiting.pop(0))
+        waiting.append((_or_of_ands(logic, taken),))
+    return _or_of_ands(logic, waiting)
+
+
+def _or_of_ands(logic: Logic, terms: Sequence[tuple[Net, ...]]) -> Net:
+    table = _or_of_ands_table(tuple(map(len, terms)))
+    return logic.cell(table, [net for term in terms for net in term])
+
+
+@lru_cache(maxsize=256)
+def _or_of_ands_table(sizes: tuple[int, ...]) -> int:
+    """Return the table that is 1 where some run of inputs, of these sizes, is all ones."""
+    table = 0
+    for index in range(1 << sum(sizes)):
+        rest = index
+        for size in sizes:
+            ones = (1 << size) - 1
+            table |= int(rest & ones == ones) << index
+            rest >>= size
+    return table
+
+
+def _first(logic: Logic, alive: Sequence[Net], index_width: int) -> list[Net]:
+    """Return the index of the first net that is 1; some net is."""
+    found: list[tuple[Net, list[Net]]] = [
+        (net, [index >> bit & 1 for bit in range(index_width)]) for index, net in enumerate(alive)
+    ]
+    while len(found) > 1:
+        merged = []
+        for k in range(0, len(found) - 1, 2):
+            (low, low_index), (high, high_index) = found[k : k + 2]
+            index = [
+                logic.table(MUX, [b, a, low]) for a, b in zip(low_index, high_index, strict=True)
+            ]
+            merged.append((logic.table(0b1110, [low, high]), index))
+        found = merged + found[len(merged) * 2 :]
+    return found[0][1]
 
 
 def _unsigned(logic: Logic, number: list[Net], signed: bool) -> list[Net]:

@@ -15,6 +15,10 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.logic import Logic
+from htaflow.model.errors import BadInputError
+
+MAX_WIDTH = 1 << 16
+"""Most bits that an instance in Amaranth may yield."""
 
 
 class LayerComponent(wiring.Component):
@@ -68,6 +72,12 @@ class Stage(LayerComponent):
     interval = 1
 
     def __init__(self, name: str, logic: Logic, registered: bool = True) -> None:
+        widest = max(len(logic.inputs), len(logic.outputs))
+        if widest > MAX_WIDTH:
+            raise BadInputError(
+                f"layer '{name}' takes or yields {widest} bits at once; Amaranth connects at most "
+                f"{MAX_WIDTH}: use more layers of fewer neurons"
+            )
         self.logic = logic
         self.known = logic.known_outputs()
         self.registered = registered

@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from htaflow.flows.step import Step
 from htaflow.flows.synth import NETLIST, count_carries, synthesis
 from htaflow.flows.tools import ToolError, find_tool, run_tool
 from htaflow.hw.board import BoardTop, bus_bits
-from htaflow.hw.network import NetworkCore
+from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.packet import OVERHEAD
+from htaflow.hw.target import find_target
 from htaflow.hw.verilog import convert, describe
 from htaflow.model.errors import BadInputError, DoesNotFitError
 from htaflow.model.files import digest, write_atomic, write_json
@@ -43,6 +44,7 @@ def build(
     *,
     seed: int = 1,
     timeout: float | None = None,
+    pipeline: Sequence[str] | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
     """Synthesise, place and route the network of ``run``, and write RUN/boards/NAME/.
@@ -52,6 +54,7 @@ def build(
         board: a board's name, or the path of a .toml file that describes one.
         seed: of nextpnr's placer.
         timeout: seconds that each tool may take.
+        pipeline: names of the layers that end in a register; by default all.
         progress: called with a line of text now and then.
 
     Returns:
@@ -69,7 +72,7 @@ def build(
     names = FAMILIES[target.family]
     steps = (synthesis(target), routing(target, seed), packing(target))
     versions = {step.tool: find_tool(step.tool).version for step in steps}
-    verilog, interface = _design(here.load_network(), target)
+    verilog, interface = _design(here.load_network(), target, pipeline)
     inputs = digest(verilog, *(step.digest for step in steps), repr(sorted(versions.items())))
 
     final = here.board(target.name)
@@ -131,9 +134,12 @@ def build(
     return _met(report, target)
 
 
-def _design(network: Network, board: Board) -> tuple[str, dict[str, Any]]:
+def _design(
+    network: Network, board: Board, pipeline: Sequence[str] | None
+) -> tuple[str, dict[str, Any]]:
     """Return the Verilog of ``network`` on ``board``, and its interface (top.json)."""
-    core = NetworkCore(network, bus_bits(network))
+    check_pipeline(network, pipeline)
+    core = NetworkCore(network, bus_bits(network), find_target(board.family), pipeline)
     try:
         top = BoardTop(core, clock_hz=board.clock_hz, baud=board.baud, pins=board.top_pins)
     except ValueError as error:

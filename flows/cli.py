@@ -234,13 +234,33 @@ def _add_convert(verb: argparse.ArgumentParser) -> None:
         metavar="BITS",
         help="width of the input stream, a multiple of 8 (default: a whole frame in one beat)",
     )
+    verb.add_argument(
+        "--target",
+        default="portable",
+        metavar="NAME",
+        help="portable, or the family whose own cells are used: xilinx, ice40, ecp5 "
+        "(default: %(default)s)",
+    )
+    verb.add_argument(
+        "--pipeline",
+        type=_names,
+        metavar="LAYER,...",
+        help="layers that end in a register (default: all; '' for none but the encoder)",
+    )
     verb.set_defaults(run=_run_convert)
 
 
 def _run_convert(options: argparse.Namespace) -> int:
     from htaflow.flows.convert import convert
 
-    interface = convert(options.file, options.out, bus_bits=options.bus, progress=_show_progress())
+    interface = convert(
+        options.file,
+        options.out,
+        bus_bits=options.bus,
+        target=options.target,
+        pipeline=options.pipeline,
+        progress=_show_progress(),
+    )
     print(summary.table(summary.convert_rows(interface)))
     return 0
 
@@ -370,6 +390,11 @@ def _positive(text: str) -> int:
     if value == 0:
         raise argparse.ArgumentTypeError("it must be at least 1")
     return value
+
+
+def _names(text: str) -> list[str]:
+    """Read names with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _show_progress() -> Callable[[str], None]:

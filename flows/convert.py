@@ -1,12 +1,13 @@
 """From an integer network to Verilog in a run directory."""
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from htaflow.flows.rundir import Run, source_digest, unchanged
 from htaflow.hw.layout import InputLayout
+from htaflow.hw.target import find_target
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.netfile import load_network, save_network
@@ -20,6 +21,8 @@ def convert(
     out: Path | None = None,
     *,
     bus_bits: int | None = None,
+    target: str = "portable",
+    pipeline: Sequence[str] | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
     """Generate ``RUN/rtl/top.v`` and ``RUN/rtl/top.json`` and return the latter.
@@ -28,11 +31,13 @@ def convert(
         file: a network file, or a run directory, whose network is then taken.
         out: the run directory; it may be left out when ``file`` is one.
         bus_bits: width of the input stream's data; by default a whole frame fits one beat.
+        target: what the logic is made for: ``portable`` Verilog, or a family's own cells.
+        pipeline: names of the layers that end in a register; by default all.
         progress: called with a line of text now and then.
 
     Raises:
-        BadInputError: the network or the bus width is refused, ``out`` is missing, or ``out``
-            already holds a different network (a run directory is about one network).
+        BadInputError: the network, the bus width, the target or the pipeline is refused, ``out`` is
+            missing, or ``out`` already holds a different network (a run directory is about one).
     """
     if file.suffix == ".onnx":
         raise BadInputError(
@@ -48,11 +53,14 @@ def convert(
     if run.path.exists() and not run.path.is_dir():
         raise BadInputError(f"{run.path}: it is a file; --out takes a run directory")
     adopt = _is_new(run, network)
+    part = find_target(target)
     InputLayout(network.input, bus_bits)  # refuses a bus before anything is built or written
 
     inputs = digest(
         network.digest,
         str(bus_bits),
+        target,
+        repr(None if pipeline is None else sorted(pipeline)),
         source_digest("htaflow.hw", "htaflow.model"),
         *(importlib.metadata.version(tool) for tool in _TOOLS),
     )
@@ -64,7 +72,7 @@ def convert(
     from htaflow.hw.verilog import generate  # Amaranth takes a while to import
 
     progress(f"convert: generating Verilog of '{network.name}'")
-    design = generate(network, bus_bits)
+    design = generate(network, bus_bits, part, pipeline)
     interface = {**design.interface, "verilog": digest(design.text), "inputs": inputs}
     if adopt:
         save_network(network, run.network)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from htaflow.hw.decompose import narrow
 from htaflow.hw.known import Known
 from htaflow.hw.logic import Logic
 from htaflow.hw.target import PORTABLE, Target
@@ -18,11 +19,15 @@ def lookup_logic(
     plain = (nets == layer.source.astype(np.int64) + logic.inputs.start).all(axis=1)
     # Equal tables must look equal, so only those that read their bits in order pass as they are.
     plain &= (layer.source[:, 1:] > layer.source[:, :-1]).all(axis=1)
+    wide = bool(target.cell) and layer.source.shape[1] > target.lut_inputs
     for n, (table, inputs, simple) in enumerate(
         zip(tables, nets.tolist(), (_are_simple(layer) & plain).tolist(), strict=True)
     ):
         number = int.from_bytes(table.tobytes(), "little")
-        net = logic.add(number, tuple(inputs)) if simple else logic.table(number, inputs)
+        if simple and wide:
+            net = narrow(logic, number, inputs)
+        else:
+            net = logic.add(number, tuple(inputs)) if simple else logic.table(number, inputs)
         logic.name_bit(f"{layer.name}_n{n}", net)
         logic.outputs.append(net)
     return logic

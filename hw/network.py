@@ -39,6 +39,16 @@ def layer_logic(
     return _LOGIC[layer.type](layer, values, target, known)
 
 
+def check_pipeline(network: Network, pipeline: Sequence[str] | None) -> None:
+    """Raise ``BadInputError`` if ``pipeline`` names what is no layer of ``network``."""
+    names = [layer.name for layer in network.layers]
+    for name in pipeline or ():
+        if name not in names:
+            raise BadInputError(
+                f"the pipeline names '{name}', which is no layer{nearest(name, names)}"
+            )
+
+
 @dataclass(frozen=True)
 class PlacedStage:
     """A layer's name and type, what it yields, and the component that computes it."""
@@ -60,8 +70,6 @@ class NetworkCore(wiring.Component):
         target: what the logic is made for.
         pipeline: names of the layers that end in a register; ``None`` for all. The encoder always
             does.
-
-    Raises ``BadInputError`` for a pipeline that names no layer.
 
     Attributes:
         stages: the layers in order.
@@ -85,11 +93,6 @@ class NetworkCore(wiring.Component):
         pipeline: Sequence[str] | None = None,
     ) -> None:
         names = [layer.name for layer in network.layers]
-        for name in pipeline or ():
-            if name not in names:
-                raise BadInputError(
-                    f"the pipeline names '{name}', which is no layer{nearest(name, names)}"
-                )
         self.network = network
         self.target = target
         self.input_layout, self.output_layout = layouts(network, bus_bits)

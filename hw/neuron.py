@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+from htaflow.hw.decompose import narrow
 from htaflow.hw.logic import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
 from htaflow.hw.popcount import at_least, popcount, popcount_module
 
@@ -25,6 +26,8 @@ def neuron(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool], threshold:
         table = threshold_table(fan_in, mask, threshold)
         if fan_in == 1 and not mask:
             return inputs[0]
+        if logic.target.cell and fan_in > logic.target.lut_inputs:
+            return narrow(logic, table, inputs)
         return logic.add(table, tuple(inputs))
     return at_least(logic, count(logic, inputs, flip), threshold)
 

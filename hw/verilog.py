@@ -11,7 +11,7 @@ from typing import Any
 from amaranth.back import verilog
 from amaranth.lib import wiring
 
-from htaflow.hw.network import NetworkCore
+from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.top import Top
 from htaflow.model.network import Network
@@ -40,6 +40,7 @@ def generate(
     Parameters are those of :class:`htaflow.hw.network.NetworkCore`. Raises ``BadInputError`` if a
     bus of ``bus_bits`` cannot carry the network's features, or ``pipeline`` names no layer.
     """
+    check_pipeline(network, pipeline)
     with _no_collector():
         top = Top(network, bus_bits, target, pipeline)
         interface = describe(top.core)

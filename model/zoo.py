@@ -85,15 +85,15 @@ class Recipe:
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
 
 
-def _tabled_mnist(name: str, first: int, second: int) -> Recipe:
-    """Return a recipe for MNIST whose neurons are any functions of 6 pixels or bits."""
+def _tabled_mnist(name: str, first: int, second: int, fan_in: int = 6) -> Recipe:
+    """Return a recipe for MNIST whose neurons are any functions of ``fan_in`` pixels or bits."""
     spread = math.sqrt(second / 10)  # of a class's votes, were they random
     return Recipe(
         name=name,
-        description=f"28 x 28 digits, {first} + {second} truth tables of 6 inputs",
+        description=f"28 x 28 digits, {first} + {second} truth tables of {fan_in} inputs",
         thresholds=1,
         encoding="range",
-        hidden=(Neurons(first, 6, 100), Neurons(second, 6, 60)),
+        hidden=(Neurons(first, fan_in, 100), Neurons(second, fan_in, 60)),
         head="vote",
         temperature=0.65 * spread,
         epochs=25,
@@ -159,6 +159,7 @@ ZOO = {
             learning_rate=0.02,
             noise=0.01,
         ),
+        _tabled_mnist("mnist-up5k", 900, 400, fan_in=4),
         _tabled_mnist("mnist-xs", 600, 300),
         _tabled_mnist("mnist-s", 1000, 500),
         _tabled_mnist("mnist-m", 1500, 900),

@@ -2,14 +2,12 @@
 
 import importlib.util
 import json
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from htaflow.model.arrays import read_npz
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest
 from htaflow.model.netfile import load_network
@@ -89,23 +87,24 @@ class Run:
         Raises ``BadInputError`` if the file is damaged.
         """
         try:
-            with self.test.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                frames, labels = file["x"], file["y"]
+            arrays, _ = read_npz(self.test, ("x", "y"))
+            frames, labels = arrays["x"], arrays["y"]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInputError(
-                f"{self.test}: it is no whole test set ({error}); train again with --restart"
-            ) from None
+        except KeyError as error:
+            raise BadInputError(f"{self.test}: it lacks {error}; {_TRAIN_AGAIN}") from None
+        except BadInputError as error:
+            raise BadInputError(f"{error}; {_TRAIN_AGAIN}") from None
         kinds = frames.dtype.kind + labels.dtype.kind
         if frames.ndim != 2 or labels.shape != frames.shape[:1] or not set(kinds) <= set("iu"):
             raise BadInputError(
                 f"{self.test}: x {list(frames.shape)} {frames.dtype} and y {list(labels.shape)} "
-                f"{labels.dtype} are no integers [N, features] and [N]; train again with --restart"
+                f"{labels.dtype} are no integers [N, features] and [N]; {_TRAIN_AGAIN}"
             )
         return frames, labels
 
 
+_TRAIN_AGAIN = "it is no test set: train again with --restart"
 _HOW_TO_START = "make one with 'htaflow train MODEL --out RUN' or 'htaflow convert FILE --out RUN'"
 
 

@@ -7,14 +7,12 @@ numbers.
 """
 
 import csv
-import io
 import math
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from htaflow.model.arrays import read_npz
 from htaflow.model.dataset import SCALING, Array, Dataset, make_dataset, split
 from htaflow.model.errors import BadInputError
 
@@ -29,14 +27,8 @@ def load_npz(path: Path) -> Dataset:
 
     Raises ``BadInputError``.
     """
-    try:
-        file = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise BadInputError(f"{path}: holds one array, not several; use numpy.savez")
-        arrays = {key: file[key] for key in (*_SPLIT, *_WHOLE) if key in file}
-        found = ", ".join(file.files) or "nothing"
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadInputError(f"{path}: is no whole .npz file of plain arrays ({error})") from error
+    arrays, names = read_npz(path, (*_SPLIT, *_WHOLE))
+    found = ", ".join(names) or "nothing"
     if all(key in arrays for key in _SPLIT):
         train = arrays["x_train"], arrays["y_train"]
         test = arrays["x_test"], arrays["y_test"]

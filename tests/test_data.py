@@ -1,5 +1,7 @@
 import gzip
 import hashlib
+import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -253,6 +255,52 @@ def test_single_array_is_refused(tmp_path):
 def test_truncated_npz_is_refused(tmp_path):
     path = write_npz(tmp_path / "bad.npz", x=frames(), y=np.arange(20) % 2)
     path.write_bytes(path.read_bytes()[:-40])
+    refuse("no whole .npz", path)
+
+
+def encrypted(content: bytes) -> bytes:
+    """Return a zip file's content with the flag that says that its files are encrypted."""
+    return mark(mark(content, b"PK\x03\x04", 6, 1), b"PK\x01\x02", 8, 1)
+
+
+def unknown_compression(content: bytes) -> bytes:
+    return mark(mark(content, b"PK\x03\x04", 8, 99), b"PK\x01\x02", 10, 99)
+
+
+def mark(content: bytes, header: bytes, offset: int, value: int) -> bytes:
+    """Set the byte at ``offset`` of every ``header`` in a zip file's content."""
+    changed = bytearray(content)
+    start = -1
+    while (start := content.find(header, start + 1)) >= 0:
+        changed[start + offset] = value
+    return bytes(changed)
+
+
+def claiming_too_much(content: bytes) -> bytes:
+    """Return a zip file of an array whose header says that it has 2^48 elements."""
+    array, whole = io.BytesIO(), io.BytesIO()
+    claim = {"descr": "<i8", "fortran_order": False, "shape": (1 << 40, 256)}
+    np.lib.format.write_array_header_1_0(array, claim)
+    with zipfile.ZipFile(whole, "w") as file:
+        file.writestr("x.npy", array.getvalue())
+    return whole.getvalue()
+
+
+def scrambled(content: bytes) -> bytes:
+    """Return a compressed zip file's content with its data altered, its headers as they were."""
+    start = content.index(b".npy") + 40
+    return (
+        content[:start]
+        + bytes(byte ^ 90 for byte in content[start : start + 9])
+        + content[start + 9 :]
+    )
+
+
+@pytest.mark.parametrize("damage", [encrypted, unknown_compression, claiming_too_much, scrambled])
+def test_npz_that_cannot_be_unpacked_is_refused(tmp_path, damage):
+    path = tmp_path / "bad.npz"
+    np.savez_compressed(path, x=frames(), y=np.arange(20) % 2)
+    path.write_bytes(damage(path.read_bytes()))
     refuse("no whole .npz", path)
 
 

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +31,26 @@ def test_boards_are_those_with_a_report(tmp_path: Path) -> None:
     assert run.boards == ["a", "b"]
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"\x93NUMPY"])
+def single_array() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((3, 2), int))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 cut off", b"\x93NUMPY", single_array()], ids=range(4)
+)
 def test_a_damaged_test_set_is_refused(tmp_path: Path, content: bytes) -> None:
     run = Run(tmp_path)
     run.test.write_bytes(content)
-    with pytest.raises(BadInputError, match="no whole test set"):
+    with pytest.raises(BadInputError, match=r"test\.npz.* no test set: train again"):
         run.load_test()
 
 
 def test_a_test_set_without_labels_or_with_too_few_is_refused(tmp_path: Path) -> None:
     run = Run(tmp_path)
     np.savez(run.test, x=np.zeros((3, 2), int))
-    with pytest.raises(BadInputError, match="no whole test set"):
+    with pytest.raises(BadInputError, match=r"test\.npz.* no test set: train again"):
         run.load_test()
     np.savez(run.test, x=np.zeros((3, 2), int), y=np.zeros(2, int))
     with pytest.raises(BadInputError, match="no integers"):

@@ -1,10 +1,12 @@
 """Files that appear whole or not at all, and digests that name their content."""
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,18 @@ from typing import Any
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write ``content`` beside ``path``, flush it to disk, then rename it into place.
 
-    Creates the parent folders. Raises ``OSError`` as the operating system does; nothing is left
-    behind and an older file at ``path`` stays as it was.
+    Creates the parent folders. Raises ``OSError`` as the operating system does, but for the name,
+    which is ``path``; nothing is left behind and an older file at ``path`` stays as it was.
     """
     data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, data)
+    except OSError as error:  # a full disk names no file at all, others the temporary one
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -30,6 +39,28 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold ``folder``, made if need be, for one process at a time, and leave nothing in it.
+
+    If another process holds it, ``waiting`` is called and then the other's end awaited. Where the
+    file system has no locks, nothing is awaited.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

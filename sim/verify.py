@@ -7,7 +7,6 @@ hold. Writes ``RUN/verify/rtl.json`` and, if something differs, a waveform.
 
 import json
 import time
-import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 
 from htaflow.hw.layout import layouts
 from htaflow.model import golden
+from htaflow.model.arrays import read_npz
 from htaflow.model.errors import BadInputError, MismatchError, nearest
-from htaflow.model.files import digest, write_json
+from htaflow.model.files import alone, digest, write_json
 from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
 from htaflow.sim.locate import is_wrong, locate
@@ -76,19 +76,21 @@ def verify(
         f"{seed} {tool} cocotb {version('cocotb')}",
         *(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
     )
-    result = _stored(folder / f"{level}.json", inputs)
-    if result is not None:
-        progress("verify: unchanged")
-    else:
-        (folder / f"{level}.json").unlink(missing_ok=True)
-        progress(f"verify: {len(given)} frames ({origin}), {tool}")
-        bench = _bench(run, network, interface, given, seed, simulator)
-        result = {"level": level, "network": network.digest, "frames_from": origin}
-        result |= _simulate(network, given, bench, folder, progress)
-        result |= {"simulator": tool, "inputs": inputs}
-        write_json(folder / f"{level}.json", result)
+    stored = folder / f"{level}.json"
+    with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
+        result = _stored(stored, inputs)
+        if result is not None:
+            progress("verify: unchanged")
+        else:
+            stored.unlink(missing_ok=True)
+            progress(f"verify: {len(given)} frames ({origin}), {tool}")
+            bench = _bench(run, network, interface, given, seed, simulator)
+            result = {"level": level, "network": network.digest, "frames_from": origin}
+            result |= _simulate(network, given, bench, folder, progress)
+            result |= {"simulator": tool, "inputs": inputs}
+            write_json(stored, result)
     if result["problems"]:
-        raise MismatchError(_explain(folder / f"{level}.json", result))
+        raise MismatchError(_explain(stored, result))
     return result
 
 
@@ -128,11 +130,13 @@ def _frames(run: Path, network: Network, count: int | None, seed: int) -> tuple[
         size = (count or RANDOM_FRAMES, network.input.count)
         return rng.integers(low, high + 1, size), f"random, seed {seed}"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            given = arrays["x"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInputError(f"{path}: it is no test set ({error}); train again") from None
-    if not len(given):
+        arrays, _ = read_npz(path, ("x",))
+        given = arrays["x"]
+    except KeyError as error:
+        raise BadInputError(f"{path}: it is no test set: it lacks {error}; train again") from None
+    except BadInputError as error:
+        raise BadInputError(f"{error}; it is no test set: train again") from None
+    if given.ndim == 0 or not len(given):
         raise BadInputError(f"{path}: it holds no frames; train again")
     return golden.check_frames(network, given[:count]), "test set"
 

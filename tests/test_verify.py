@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -179,7 +180,7 @@ def test_hardware_of_another_network_is_refused(make_run):
         (lambda run: (run / "rtl" / "top.v").unlink(), r"top\.v: there is no such file; run 'hta"),
         (lambda run: (run / "rtl" / "top.json").write_text("{"), r"top\.json: it is damaged"),
         (lambda run: (run / "rtl" / "top.json").write_text("[]"), r"top\.json: it is damaged"),
-        (lambda run: (run / "test.npz").write_bytes(b"PK"), r"test\.npz: it is no test set"),
+        (lambda run: (run / "test.npz").write_bytes(b"PK"), r"test\.npz: .*it is no test set"),
         (lambda run: (run / "network.safetensors").unlink(), "there is no such file"),
     ],
 )
@@ -189,6 +190,16 @@ def test_a_damaged_run_is_refused(make_run, change, words):
     with pytest.raises(BadInputError, match=words):
         verify(run)
     assert not (run / "verify").exists()
+
+
+def test_two_at_once_take_turns_and_the_second_finds_the_work_done(make_run):
+    run = make_run()
+    told: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda _: verify(run, progress=told.append), range(2)))
+    assert results[0] == results[1]
+    assert any("waiting for another" in line for line in told)
+    assert told.count("verify: unchanged") == 1
 
 
 def test_frames_that_do_not_fit_the_network_are_refused(make_run):

@@ -1,8 +1,10 @@
 """Builds for several boards side by side, each in a process of its own.
 
 A process, because an interruption must reach every build: it kills the tools that it runs, in
-Python's main thread only. The parent reads one JSON object a line from it: ``{"progress": text}``,
-and at the end ``{"report": ...}`` or ``{"error": text, "exit_code": number}``.
+Python's main thread only. Ctrl-C in a terminal reaches the parent alone, which then ends the
+processes by SIGTERM: unlike SIGINT, that is silent in a Python that has not quite started. The
+parent reads one JSON object a line from a process: ``{"progress": text}``, and at the end
+``{"report": ...}`` or ``{"error": text, "exit_code": number}``.
 """
 
 import json
@@ -58,7 +60,7 @@ def build_all(
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
-                worker.send_signal(signal.SIGINT)
+                worker.terminate()
             raise
     failed = [answer for answer in answers if "error" in answer]
     if failed:
@@ -75,7 +77,11 @@ def _follow(
     command = [sys.executable, "-P", "-m", __name__, arguments]
     answer: dict[str, Any] = {}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8"
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
     ) as worker:
         workers.append(worker)
         assert worker.stdout is not None
@@ -96,10 +102,10 @@ def _work(arguments: str) -> None:
         sys.stdout.flush()
 
     def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not stop the clean-up
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not stop the clean-up
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     run, board, seed, timeout = json.loads(arguments)
     try:
         report = build(
@@ -112,6 +118,8 @@ def _work(arguments: str) -> None:
         tell(report=report)
     except HtaflowError as error:
         tell(error=str(error), exit_code=error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)  # the parent is gone, and with it whoever wants to know
     except OSError as error:
         tell(error=f"{board}: {error}", exit_code=2)
     except KeyboardInterrupt:

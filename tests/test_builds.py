@@ -102,6 +102,19 @@ def test_an_interruption_ends_the_builds_and_their_tools(run: Path, tmp_path: Pa
     assert list((run / "boards").iterdir()) == []
 
 
+@pytest.mark.parametrize("seconds", [0.02, 0.3])
+def test_a_build_that_is_ended_while_it_starts_is_silent(run: Path, seconds: float) -> None:
+    arguments = json.dumps([str(run), "icebreaker", 1, None])
+    with subprocess.Popen(
+        [sys.executable, "-m", "htaflow.flows.builds", arguments], stderr=subprocess.PIPE
+    ) as process:
+        time.sleep(seconds)
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert errors == b""
+
+
 def test_a_build_that_dies_is_told(
     run: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -112,9 +112,9 @@ def test_a_fault_that_shows_late_is_reproduced_from_the_start(make_run):
         run,
         r"(module hidden1_logic.*?)assign y = ([^;]*);",
         # After 25 changes of its input, whatever frames these were.
-        r"\1 integer n = 0; always @(x) n = n + 1; assign y = (\2) ^ (n == 25);",
+        r"\1 integer n = 0; always @(x) n = n + 1; assign y = (\2) ^ ((n == 25) << 5);",
     )
-    with pytest.raises(MismatchError, match="layer 'hidden1', neuron 0"):
+    with pytest.raises(MismatchError, match="layer 'hidden1', neuron 5"):
         verify(run)
     assert stored(run)["first_mismatch"]["frame"] > 10
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from htaflow.flows import summary
+from htaflow.flows.ending import EndedError, ending_cleanly
 from htaflow.model.errors import BadInputError, HtaflowError, MissingToolError, nearest
 
 
@@ -22,14 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code; ``arguments`` defaults to the process's."""
     try:
         options = _parse(sys.argv[1:] if arguments is None else list(arguments))
-        code: int = options.run(options)
-        sys.stdout.flush()  # so that a closed pipe shows here, not at exit
+        with ending_cleanly():
+            code: int = options.run(options)
+        if sys.stdout is not None:  # as it is if the caller closed it
+            sys.stdout.flush()  # so that a closed pipe shows here, not at exit
     except HtaflowError as error:
         print(f"htaflow: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("htaflow: interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
+        return error.exit_code if isinstance(error, EndedError) else 130
     except BrokenPipeError:
         # The reader has gone, as with "| head". Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -208,13 +211,14 @@ def _add_check(verb: argparse.ArgumentParser) -> None:
 
 def _run_check(options: argparse.Namespace) -> int:
     from htaflow.flows.check import check
+    from htaflow.model.network import describe_problems
 
     problems = check(options.file)
     if options.json:
         found = [vars(problem) for problem in problems]
         print(json.dumps({"file": str(options.file), "problems": found}, indent=2))
     elif problems:
-        print("\n".join(map(str, problems)))
+        print(describe_problems(str(options.file), problems))
     else:
         print(f"{options.file}: no problems")
     return BadInputError.exit_code if problems else 0

@@ -1,8 +1,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,7 @@ def test_a_network_that_is_not_valid(
     assert not out.exists()
     code, printed, _ = htaflow("check", file)
     assert code == 2
+    assert printed.startswith(f"{file}: ")
     assert message in printed
 
 
@@ -276,6 +279,45 @@ def test_an_interruption_says_how_to_go_on(
     code, _, err = htaflow("check", network)
     assert code == 130
     assert "run the same command again" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_told_to_end_takes_its_tools_along(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    yosys = tmp_path / "yosys"
+    yosys.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] || {{ echo $$ > "{tmp_path}/id"; sleep 60; }}\n'
+    )
+    yosys.chmod(0o755)
+    run = tmp_path / "run"
+    save_network(small_network(), run / "network.safetensors")
+    verb = ["build", str(run), "--board", "icebreaker"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "htaflow.flows.cli", *verb],
+        env={**os.environ, "HTAFLOW_YOSYS": str(yosys)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        started = tmp_path / "id"
+        deadline = time.monotonic() + 60
+        while not (started.exists() and started.read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+    assert list((run / "boards").iterdir()) == []
+
+
+def test_a_closed_stdout_is_no_traceback(network: Path) -> None:
+    command = [sys.executable, "-m", "htaflow.flows.cli", "check", str(network)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,8 @@ def markdown(
 ) -> str:
     """Return the whole document, of the cells that are there."""
     cells: Cells = {(cell.activation, cell.wiring, cell.depth): cell for cell in found}
+    if not cells:
+        return f"{INTRODUCTION}\nNothing is finished yet.\n"
     missing = len(depths) * len(wirings) * len(activations) - len(cells)
     parts = [INTRODUCTION, "".join(f"- {name}: {text}\n" for name, text in protocol.items())]
     if missing:
@@ -109,6 +111,7 @@ def markdown(
     parts.append("## Other measures\n")
     parts.append("Chosen learning rate, slope at 0:\n")
     parts.append(_table(cells, depths, wirings, activations, _settings))
+    parts.append(_edges(cells, activations))
     parts.append(
         "Gradient at the start: root mean square over the first hidden layer's latent weights, "
         "divided by the last hidden layer's; geometric mean of two seeds at slope 0.5 for all. "
@@ -132,6 +135,19 @@ def _accuracy(cell: Cell) -> str:
 
 def _settings(cell: Cell) -> str:
     return f"{cell.learning_rate:g}, {cell.slope:g}"
+
+
+def _edges(cells: Cells, activations: Sequence[str]) -> str:
+    """Say who chose the extreme slopes: those may want a grid that goes further."""
+    slopes = [cell.slope for cell in cells.values()]
+    texts = []
+    for name in activations:
+        own = [cell.slope for cell in cells.values() if cell.activation == name]
+        texts.append(f"{LABELS[name]} {own.count(min(slopes))} and {own.count(max(slopes))}")
+    return (
+        "Cells with the smallest and with the largest slope, where a wider grid might do better: "
+        f"{'; '.join(texts)}.\n"
+    )
 
 
 def _gradient(cell: Cell) -> str:

@@ -30,7 +30,7 @@ TIMEOUT = 600.0
 """Seconds that one synthesis may take unless said otherwise."""
 
 _KINDS = {
-    "LUT": r"(?:SB_)?LUT\d",
+    "LUT": r"(?:SB_)?LUT\d|INV",  # an inverter of its own takes a look-up table
     "FF": r"FD[RSCP]E|SB_DFF\w*|TRELLIS_FF",
     "carry": r"CARRY\d|SB_CARRY|CCU2C",
     "mux": r"MUXF\d|L6MUX21|PFUMX",

@@ -29,11 +29,14 @@ class _Split:
 def narrow(logic: Logic, table: int, inputs: Sequence[Net]) -> Net:
     """Return the net of ``table``, in the target's cells if a few of them do it.
 
-    A table that fits one cell, or that does not come apart well, is left to synthesis. ``inputs``
+    A table that does not come apart well is left to synthesis. ``inputs``
     are distinct, and the table depends on each of them.
     """
-    if not logic.target.cell or len(inputs) <= logic.target.lut_inputs:
+    if not logic.target.cell:
         return logic.table(table, inputs)
+    if len(inputs) <= logic.target.lut_inputs:
+        # As a cell too: synthesis would take an input for a reset of the register behind it.
+        return logic.cell(table, inputs)
     split = _split(table, len(inputs), logic.target.lut_inputs)
     if split is None:
         return logic.table(table, inputs)

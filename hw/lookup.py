@@ -19,12 +19,11 @@ def lookup_logic(
     plain = (nets == layer.source.astype(np.int64) + logic.inputs.start).all(axis=1)
     # Equal tables must look equal, so only those that read their bits in order pass as they are.
     plain &= (layer.source[:, 1:] > layer.source[:, :-1]).all(axis=1)
-    wide = bool(target.cell) and layer.source.shape[1] > target.lut_inputs
     for n, (table, inputs, simple) in enumerate(
         zip(tables, nets.tolist(), (_are_simple(layer) & plain).tolist(), strict=True)
     ):
         number = int.from_bytes(table.tobytes(), "little")
-        if simple and wide:
+        if simple and target.cell:
             net = narrow(logic, number, inputs)
         else:
             net = logic.add(number, tuple(inputs)) if simple else logic.table(number, inputs)

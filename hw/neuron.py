@@ -26,7 +26,7 @@ def neuron(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool], threshold:
         table = threshold_table(fan_in, mask, threshold)
         if fan_in == 1 and not mask:
             return inputs[0]
-        if logic.target.cell and fan_in > logic.target.lut_inputs:
+        if logic.target.cell:
             return narrow(logic, table, inputs)
         return logic.add(table, tuple(inputs))
     return at_least(logic, count(logic, inputs, flip), threshold)

@@ -191,8 +191,7 @@ def _commands(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
             line += [f"--{option}", training.get(option)]
         lines.append(line)
     if rtl:
-        bus = ["--bus", rtl["bus_bits"]] if rtl["beats"] > 1 else []
-        lines.append(["convert", where, *bus])
+        lines.append(["convert", where, *_convert_options(rtl)])
     if verification := results["verification"]:
         lines.append(["verify", where, "--level", "rtl", "--frames", verification["frames"]])
         seed = verification["stalled"].get("seed")
@@ -202,6 +201,18 @@ def _commands(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
             lines.append(["build", where, "--board", name, "--seed", board.get("seed")])
     lines.append(["report", where])
     return [shlex.join(["htaflow", *map(str, line)]) for line in lines]
+
+
+def _convert_options(rtl: Facts) -> list[Any]:
+    """Return the options that ``rtl/top.json`` was made with, but for the defaults."""
+    options = ["--bus", rtl["bus_bits"]] if rtl["beats"] > 1 else []
+    if rtl.get("target", "portable") != "portable":
+        options += ["--target", rtl["target"]]
+    _, *stages = rtl.get("stages") or [None]  # the encoder's register is always there
+    registered = [stage["name"] for stage in stages if stage["latency_cycles"]]
+    if len(registered) < len(stages):
+        options += ["--pipeline", ",".join(registered)]
+    return options
 
 
 def _picture(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from htaflow.flows import cli
+from htaflow.flows.convert import convert
 from htaflow.flows.drawing import draw_curves, draw_network
 from htaflow.flows.report import MAX_PICTURE, report
 from htaflow.flows.rundir import Run, read_result
@@ -172,6 +175,22 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
         f"htaflow build {run.path} --board icebreaker --seed 1",
         f"htaflow report {run.path}",
     ]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"target": "ice40", "pipeline": ["hidden"]}, {"pipeline": []}, {"bus_bits": 16}]
+)
+def test_the_convert_command_gives_the_same_hardware(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    run = Run(tmp_path / "run")
+    save_network(small_network(), tmp_path / "network.safetensors")
+    made = convert(tmp_path / "network.safetensors", run.path, **options)
+    report(run.path)
+    _, *arguments = shlex.split(json.loads(run.facts.read_text())["rerun"][0])
+    run.interface.unlink()
+    assert cli.main(arguments) == 0
+    assert json.loads(run.interface.read_text())["verilog"] == made["verilog"]
 
 
 def test_missing_parts_are_named_with_their_commands(run: Run) -> None:

@@ -112,8 +112,8 @@ def load_board(name: str) -> Board:
         return parse_board(text, name)
     if name not in known_boards():
         raise BadInputError(
-            f"there is no board '{name}'{nearest(name, known_boards())}; "
-            "describe one of your own in a .toml file"
+            f"there is no board '{name}'{nearest(name, known_boards())} "
+            "(or describe one of your own in a .toml file)"
         )
     file = resources.files("htaflow.flows") / "boards" / f"{name}.toml"
     return parse_board(file.read_text(encoding="utf-8"), name)

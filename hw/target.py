@@ -82,7 +82,5 @@ TARGETS = {
 def find_target(name: str) -> Target:
     """Return the target called ``name``. Raises ``BadInputError`` with the nearest name."""
     if name not in TARGETS:
-        raise BadInputError(
-            f"there is no target '{name}'{nearest(name, TARGETS)}; there are {', '.join(TARGETS)}"
-        )
+        raise BadInputError(f"there is no target '{name}'{nearest(name, TARGETS)}")
     return TARGETS[name]

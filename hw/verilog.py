@@ -110,7 +110,7 @@ def _header(interface: dict[str, Any], core: NetworkCore) -> str:
     """Return the comment on top of the Verilog: where it comes from and how to drive it."""
     layers = [
         f"  {stage.name} ({stage.type}): {stage.values}, "
-        f"{stage.component.latency} cycle(s), core.{stage.component.probe}"
+        f"{_count(stage.component.latency, 'cycle')}, core.{stage.component.probe}"
         for stage in core.stages
     ]
     results = [
@@ -122,13 +122,15 @@ def _header(interface: dict[str, Any], core: NetworkCore) -> str:
         f"Network '{interface['network']}', digest {interface['digest']}.",
         "Made by " + ", ".join(f"{k} {v}" for k, v in interface["versions"].items()) + ".",
         "",
-        f"Latency {core.latency} cycles, first input beat to result; one result every "
-        f"{core.interval} cycle(s).",
+        f"Look-up tables for: {core.target.name}.",
+        f"Latency {_count(core.latency, 'cycle')}, first input beat to result; one result every "
+        f"{_count(core.interval, 'cycle')}.",
         "Layers in order, each with the register that holds what it yields:",
         *layers,
         "",
         f"A frame is {interface['features']} features of {interface['feature_bits']} bits in "
-        f"{interface['beats']} beat(s) of s_axis_tdata, {interface['features_per_beat']} a beat:",
+        f"{_count(interface['beats'], 'beat')} of s_axis_tdata, "
+        f"{interface['features_per_beat']} a beat:",
         f"  feature k of a beat is s_axis_tdata[{interface['feature_bits']}*k +: "
         f"{interface['feature_bits']}]; bits above them are ignored.",
         "  s_axis_tlast must be 1 on the last beat of a frame and on no other: a frame of another",
@@ -138,3 +140,7 @@ def _header(interface: dict[str, Any], core: NetworkCore) -> str:
         "rst is synchronous and active high.",
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

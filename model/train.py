@@ -59,7 +59,8 @@ def train(
         the integer network. All are shares of the whole test set.
 
     Raises:
-        BadInputError: an argument, the data or a checkpoint is refused, or training diverged.
+        BadInputError: an argument, the data or a checkpoint is refused, ``out`` holds the network
+            of another training, or training diverged.
         MismatchError: the integer network differs from the hard model: a fault of htaflow.
     """
     recipe = find_recipe(model)
@@ -86,6 +87,7 @@ def train(
         if stored is not None:
             progress("train: unchanged")
             return stored
+        _refuse_another(out, {"model": model, "data": str(data), "mode": mode, "seed": seed})
     checkpoints = [out / "checkpoint.safetensors", out / "checkpoint-tables.safetensors"]
     if not resume:
         _remove(checkpoints)
@@ -164,6 +166,20 @@ def train(
     write_json(out / "train.json", result)
     _remove(checkpoints)
     return result
+
+
+def _refuse_another(out: Path, wanted: dict[str, Any]) -> None:
+    """Raise ``BadInputError`` if ``out`` holds the network of another training than ``wanted``."""
+    try:
+        stored = json.loads((out / "train.json").read_text())
+    except (OSError, ValueError):
+        return
+    for key, value in wanted.items():
+        if isinstance(stored, dict) and stored.get(key, value) != value:
+            raise BadInputError(
+                f"{out} holds a network of another training: its {key} is '{stored[key]}', not "
+                f"'{value}'; use another folder, or replace it with --restart (resume=False)"
+            )
 
 
 def _remove(files: list[Path]) -> None:

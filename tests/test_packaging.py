@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -114,3 +115,21 @@ def test_a_plain_install_works_outside_the_tree(wheel: Path, tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("htaflow ")
+
+
+@pytest.mark.slow
+def test_the_demo_runs_from_the_wheel_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "empty"], check=True)
+    scripts = tmp_path / "empty" / "bin"
+    install = [scripts / "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel]
+    subprocess.run(install, check=True)
+    subprocess.run([scripts / "htaflow", "demo"], cwd=tmp_path, check=True)
+    run = tmp_path / "runs" / "digits"
+    verified = json.loads((run / "verify" / "rtl.json").read_text())
+    assert (verified["frames"], verified["mismatches"]) == (359, 0)
+    for cycles in ("latency_cycles", "interval_cycles"):
+        assert verified[cycles]["predicted"] == verified[cycles]["measured"]
+    assert json.loads((run / "train.json").read_text())["accuracy"]["golden"] >= 0.93
+    for made in ("rtl/top.v", "boards/icebreaker/top.bin", "boards/ulx3s-25f/top.bit"):
+        assert (run / made).stat().st_size > 0
+    assert "<html" in (run / "report" / "index.html").read_text()

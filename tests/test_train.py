@@ -290,3 +290,12 @@ def test_last_frames_that_fill_no_batch_wait_for_another_epoch():
     batches = list(fit_module._batches(10, 4, numbers))
     assert [len(batch) for batch in batches] == [4, 4]
     assert [len(batch) for batch in fit_module._batches(3, 64, numbers)] == [3]
+
+
+def test_the_network_of_another_training_is_not_replaced(tmp_path):
+    first = train("tiny", "digits", tmp_path / "run")
+    with pytest.raises(BadInputError, match="its seed is '0', not '1'; use another folder"):
+        train("tiny", "digits", tmp_path / "run", seed=1)
+    assert train("tiny", "digits", tmp_path / "run") == first
+    second = train("tiny", "digits", tmp_path / "run", seed=1, resume=False)
+    assert second["seed"] == 1

@@ -21,8 +21,8 @@ from htaflow.sim.verify import verify
 
 BOARDS = {
     "digits": ("icebreaker", "ulx3s-25f"),
-    "digits-dense": ("ulx3s-25f",),
     "mnist-small": ("ulx3s-25f",),
+    "mnist-up5k": ("icebreaker",),
 }
 RESULTS = Path(__file__).parent / "results" / "flow.md"
 

@@ -73,9 +73,15 @@ def plot(published: Sequence[Point], ours: Sequence[Point]) -> str:
                 f'fill="{fill}" stroke="{colour}" stroke-width="1.5">'
                 f"<title>{escape(title)}</title></circle>"
             )
+            # Ours below the point, those without an encoder above: so labels part most often.
+            ours_too = colour == _OURS
+            dx, dy = (0, 18) if ours_too else (8, 4) if point.encoder else (0, -9)
+            anchor = "start" if dx else "middle"
+            weight = "bold" if ours_too else "normal"
             parts.append(
-                f'<text x="{x(point.luts) + 8:.1f}" y="{y(point.accuracy) + 4:.1f}" '
-                f'fill="{colour}">{escape(point.name)}</text>'
+                f'<text x="{x(point.luts) + dx:.1f}" y="{y(point.accuracy) + dy:.1f}" '
+                f'text-anchor="{anchor}" font-weight="{weight}" fill="{colour}">'
+                f"{escape(point.name)}</text>"
             )
     return "\n".join([*parts, "</svg>", ""])
 

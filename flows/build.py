@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """From a network to a board's bitstream."""
 
 import contextlib

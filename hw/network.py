@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """A network in hardware: one stage a layer, streams between them."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """The Verilog boundary: a network core behind AXI4-Stream names."""
 
 from collections.abc import Sequence

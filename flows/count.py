@@ -7,17 +7,17 @@ multiplexers and flip-flops apart, no pads. A whole frame comes in one beat.
 import json
 import re
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from htaflow.flows.rundir import unchanged
 from htaflow.flows.step import Step
-from htaflow.flows.tools import ToolError, find_tool, run_tool
+from htaflow.flows.tools import ToolError, find_tool
 from htaflow.hw.target import PORTABLE, find_target
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.network import Network
+from htaflow.model.progress import Progress, silent
 
 COMMANDS = {
     "xilinx": "synth_xilinx -flatten -abc9 -nocarry -noiopad -noclkbuf",
@@ -44,7 +44,7 @@ def count(
     folder: Path | None = None,
     *,
     timeout: float = TIMEOUT,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Return the area of ``network`` on ``target`` in the better of two mappings.
 
@@ -112,16 +112,7 @@ def _synthesise(text: str, step: Step, folder: Path, timeout: float) -> dict[str
     """Synthesise Verilog ``text`` in ``folder`` and return its cells by kind."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "top.v", text)
-    for name, content in step.files.items():
-        write_atomic(folder / name, content)
-    run_tool(
-        find_tool(step.tool),
-        step.arguments,
-        folder=folder,
-        log=step.log,
-        outputs=step.outputs,
-        timeout=timeout,
-    )
+    step.run(folder, timeout)
     return _read(folder)
 
 

@@ -1,12 +1,12 @@
 """The main job on built-in data: from handwritten digits to two bitstreams and a report."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from htaflow.flows.builds import build_all
 from htaflow.flows.convert import convert
 from htaflow.flows.report import report
+from htaflow.model.progress import Progress, silent
 
 BOARDS = ("icebreaker", "ulx3s-25f")
 
@@ -14,7 +14,7 @@ BOARDS = ("icebreaker", "ulx3s-25f")
 def demo(
     out: Path = Path("runs/digits"),
     *,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train, convert, verify on every test frame, build for :data:`BOARDS` and report.
 

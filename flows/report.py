@@ -4,7 +4,7 @@ import base64
 import importlib.resources
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.network import Dense, Layer, Lookup, Network
+from htaflow.model.progress import Progress, silent
 
 MAX_PICTURE = 4 << 20
 """Bytes of a floorplan above which the page only names its file."""
@@ -27,7 +28,7 @@ Facts = dict[str, Any]
 _STEPS = ("training", "rtl", "verification")
 
 
-def report(run: Path, *, progress: Callable[[str], None] = lambda message: None) -> Path:
+def report(run: Path, *, progress: Progress = silent) -> Path:
     """Write ``RUN/report/index.html`` and ``RUN/report/report.json``; return the page's path.
 
     The page is one file without scripts or outside requests. Steps that have not run yet are

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from htaflow.model.files import digest
+from htaflow.flows.tools import find_tool, run_tool
+from htaflow.model.files import digest, write_atomic
 
 
 @dataclass(frozen=True)
@@ -24,3 +26,19 @@ class Step:
         """A digest of everything that decides what the step does, but for the tool's version."""
         files = (part for pair in sorted(self.files.items()) for part in pair)
         return digest(self.tool, *self.arguments, "", *files)
+
+    def run(self, folder: Path, timeout: float) -> None:
+        """Write the step's files into ``folder`` and run its tool there.
+
+        Raises what :func:`htaflow.flows.tools.find_tool` and ``run_tool`` do.
+        """
+        for name, text in self.files.items():
+            write_atomic(folder / name, text)
+        run_tool(
+            find_tool(self.tool),
+            self.arguments,
+            folder=folder,
+            log=self.log,
+            outputs=self.outputs,
+            timeout=timeout,
+        )

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.files import write_atomic, write_json
+from htaflow.model.progress import Progress, silent
 
 Bytes = npt.NDArray[np.uint8]
 Simulator = Literal["icarus", "verilator"]
@@ -131,7 +132,7 @@ def run_bench(
     *,
     time_limit: float = TIME_LIMIT,
     quiet_limit: float = QUIET_LIMIT,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate what :meth:`Bench.write` put into ``folder``.
 
@@ -173,7 +174,7 @@ def run_bench(
 
 
 def _run(
-    folder: Path, time_limit: float, quiet_limit: float, progress: Callable[[str], None]
+    folder: Path, time_limit: float, quiet_limit: float, progress: Progress
 ) -> tuple[int, str | None]:
     """Run ``run.py``; return its exit code, and how it overran its time if it was killed."""
     # Settings of somebody else's cocotb run must not reach this one.

@@ -7,7 +7,6 @@ hold. Writes ``RUN/verify/rtl.json`` and, if something differs, a waveform.
 
 import json
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from htaflow.model.errors import BadInputError, MismatchError, nearest
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
+from htaflow.model.progress import Progress, silent
 from htaflow.sim.locate import is_wrong, locate
 from htaflow.sim.runner import CHECKS, Bench, Simulator, run_bench, simulator_version
 
@@ -39,7 +39,7 @@ def verify(
     frames: int | None = None,
     seed: int = 0,
     simulator: Simulator = "icarus",
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate the hardware of ``run`` and compare it with golden.
 
@@ -167,7 +167,7 @@ def _simulate(
     frames: IntArray,
     bench: Bench,
     folder: Path,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Run the bench, and again around what is wrong; return the facts for ``LEVEL.json``."""
     begun = time.monotonic()

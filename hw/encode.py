@@ -1,18 +1,17 @@
 """Encoders: integer features in, bits out, in one beat a frame or in several."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
-from amaranth.lib import data, stream
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.known import Known
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import Logic
 from htaflow.hw.popcount import at_least
-from htaflow.hw.stage import LayerComponent, instantiate
 from htaflow.model.network import Encode
 
 MAX_THRESHOLDS = 8
@@ -38,7 +37,32 @@ def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
     return logic
 
 
-class FrameEncoder(LayerComponent):
+class Encoder(wiring.Component):
+    """A component that encodes: its ports bear the layer's name in the Verilog.
+
+    Parameters:
+        name: the layer's name.
+        members: the component's members, as a signature has them.
+    """
+
+    def __init__(self, name: str, members: Mapping[str, wiring.Member]) -> None:
+        self.name = name
+        super().__init__(members)
+        for member, port in self.signature.members.create(path=(name,)).items():
+            setattr(self, member, port)
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """Verilog of the modules that the component instantiates, by name."""
+        return {}
+
+    @property
+    def probe(self) -> str:
+        """Path, from the core, of the payload that the component holds for the next."""
+        return f"{self.name}.{self.name}__output__payload"
+
+
+class FrameEncoder(Encoder):
     """Encode a frame that comes in one beat.
 
     Latency: 1 cycle. Initiation interval: 1 cycle. A beat with ``error`` is taken and dropped, and
@@ -74,36 +98,28 @@ class FrameEncoder(LayerComponent):
 
     @property
     def modules(self) -> dict[str, str]:
-        """Verilog of the comparisons, by name."""
-        return self.logic.modules()
+        """Verilog of the comparisons and their register, by name."""
+        return self.logic.modules(registered=True)
 
     def elaborate(self, platform: object) -> Module:
         """Build the encoder."""
         m = Module()
-        result = Signal(len(self.logic.outputs), name=f"{self.name}_result")
-        register = Signal(len(self.logic.outputs), name=f"{self.name}_register", reset_less=True)
-        m.submodules.body = instantiate(self.logic, self.input.payload.data, result)
-        m.d.comb += [
-            self.input.ready.eq(~self.output.valid | self.output.ready),
-            self.output.payload.eq(self._spread(register)),
-        ]
+        # Bits that are known (``self.known``) have no reader, and synthesis drops them.
+        m.submodules.body = Instance(
+            self.logic.name,
+            i_clk=ClockSignal(),
+            i_enable=self.input.ready,
+            i_x=self.input.payload.data,
+            o_y=self.output.payload,
+        )
+        m.d.comb += self.input.ready.eq(~self.output.valid | self.output.ready)
         too_long = Signal()
         whole = self.input.payload.last & ~self.input.payload.error & ~too_long
         with m.If(self.input.ready):
-            m.d.sync += [self.output.valid.eq(self.input.valid & whole), register.eq(result)]
+            m.d.sync += self.output.valid.eq(self.input.valid & whole)
             with m.If(self.input.valid):
                 m.d.sync += too_long.eq(~self.input.payload.last)
         return m
-
-    def _spread(self, register: Signal) -> Value:
-        """Return the payload: bits that are constant or equal to others need no flip-flop."""
-        if self.known is None or not self.known.simpler:
-            return register
-        bits: list[Value] = []
-        for same, flip in zip(self.known.same, self.known.flip, strict=True):
-            bit = register[same] if same >= 0 else Const(0, 1)
-            bits.append(~bit if flip else bit)
-        return Cat(bits)
 
 
 @dataclass
@@ -115,7 +131,7 @@ class _Chain:
     bits: list[int] = field(default_factory=list)  # the encoder's bits, first beat first
 
 
-class BeatEncoder(LayerComponent):
+class BeatEncoder(Encoder):
     """Encode a frame that comes in several beats, keeping bits and no features.
 
     Each beat's features are compared as they come and the bits shifted into place, so a frame
@@ -184,13 +200,15 @@ class BeatEncoder(LayerComponent):
         for number, chain in enumerate(self._chains()):
             feature = payload.data.word_select(chain.lane, self.layer.feature_bits)
             bit = Signal(name=f"chain{number}_bit")
-            shift = Signal(name=f"chain{number}_shift")
             register = Signal(len(chain.bits), name=f"chain{number}", reset_less=True)
-            threshold = _lookup(m, beat, chain.thresholds, f"chain{number}_threshold")
+            with m.If(take):
+                beats = {at: int(at in chain.thresholds) for at in range(last_beat + 1)}
+                used = _look_ahead(m, beat, payload.last, beats, f"chain{number}_used")
+                threshold = _look_ahead(
+                    m, beat, payload.last, chain.thresholds, f"chain{number}_threshold"
+                )
             m.d.comb += bit.eq((feature.as_signed() if self.layer.signed else feature) >= threshold)
-            with m.Switch(beat), m.Case(*chain.thresholds):
-                m.d.comb += shift.eq(take)
-            with m.If(shift):
+            with m.If(take & used):
                 m.d.sync += register.eq(Cat(bit, register))
             # The bit of the first beat is shifted farthest.
             for position, index in enumerate(reversed(chain.bits)):
@@ -226,16 +244,30 @@ class BeatEncoder(LayerComponent):
         return list(chains.values())
 
 
-def _lookup(m: Module, beat: Signal, table: dict[int, int], name: str) -> Value:
-    """Return ``table[beat]``: a constant where all entries agree."""
-    constants = set(table.values())
-    if len(constants) == 1:
-        return Const(constants.pop())
-    result = Signal(range(min(constants), max(constants) + 1), name=name)
-    with m.Switch(beat):
-        for key, value in table.items():
-            with m.Case(key):
-                m.d.comb += result.eq(value)
+def _look_ahead(m: Module, beat: Signal, last: Value, table: dict[int, int], name: str) -> Value:
+    """Return ``table[beat]``: a constant where all entries agree, else a register.
+
+    The statements belong where a beat is taken. They fetch the entry of the beat to come, so that
+    a large table does not delay the beat that is there.
+    """
+    beats: dict[int, list[int]] = {}  # by entry
+    for at, entry in table.items():
+        beats.setdefault(entry, []).append(at)
+    common = max(beats, key=lambda entry: len(beats[entry]))  # also where there is no entry
+    if len(beats) == 1:
+        return Const(common)
+    start = table.get(0, common)
+    result = Signal(range(min(beats), max(beats) + 1), name=name, init=start)
+    with m.If(last):
+        m.d.sync += result.eq(start)
+    with m.Else(), m.Switch(beat):
+        for entry, places in beats.items():
+            before = [at - 1 for at in places if at > 0]
+            if entry != common and before:
+                with m.Case(*before):
+                    m.d.sync += result.eq(entry)
+        with m.Default():
+            m.d.sync += result.eq(common)
     return result
 
 

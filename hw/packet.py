@@ -188,6 +188,9 @@ class Link(wiring.Component):
 
         with m.If(frames.valid & frames.ready):
             m.d.sync += frames.valid.eq(0)
+        # Both streams stop at registers here: otherwise one path would lead from the transmitter
+        # through every stage of the network and back.
+        m.d.sync += results.ready.eq(0)
 
         def receive(state: str) -> None:
             """Go to ``state`` with a byte, or end the request if there will not be one."""
@@ -248,7 +251,7 @@ class Link(wiring.Component):
                 m.d.comb += crc.valid.eq(rx.valid)
                 receive("payload")
                 last = index == self.request_bytes - 1
-                with m.If(rx.valid & frames.valid & ~frames.ready):
+                with m.If(rx.valid & frames.valid):
                     m.d.sync += status.eq(Status.OVERRUN)
                     m.next = "abort"
                 with m.Elif(rx.valid):
@@ -315,7 +318,7 @@ class Link(wiring.Component):
                 with m.If(tx.ready):
                     m.d.sync += index.eq(index + 1)
                     with m.If(index == self.result_bytes - 1):
-                        m.d.comb += results.ready.eq(1)
+                        m.d.sync += results.ready.eq(1)
                         m.d.comb += self.done.eq(1)
                         m.next = "reply crc low"
 

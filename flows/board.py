@@ -5,21 +5,24 @@ must be there; ``reset`` (a button), ``heartbeat`` and ``activity`` (lights) are
 any other pin is an output held at its ``value``.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from htaflow.hw.board import BoardPins, divisor
+from htaflow.hw.pll import PllSettings, find_settings
 from htaflow.model.errors import BadInputError, nearest
 
 Family = Literal["ice40", "ecp5"]
 
 _REQUIRED = ("clk", "rx", "tx")
 _LEVELS = ("reset", "heartbeat", "activity")
+_MAX_MHZ = 10_000
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """What a field may hold: it becomes part of a command or a file for a tool."""
 
@@ -40,7 +43,8 @@ class Board:
 
     ``device`` and ``package`` are nextpnr's names (its options ``--DEVICE`` and ``--package``),
     ``speed`` its speed grade, ``io_standard`` the electrical standard of all pins, both for ECP5
-    only. ``clock_mhz`` is the oscillator on ``clk``.
+    only. ``oscillator_mhz`` is what feeds ``clk``. The design runs at :attr:`clock_mhz`: that, or
+    what ``pll`` makes from it, which is no part of a file but comes from :meth:`with_clock`.
     """
 
     name: str
@@ -48,16 +52,50 @@ class Board:
     family: Family
     device: str
     package: str
-    clock_mhz: float
+    oscillator_mhz: float
     baud: int
     pins: Mapping[str, Pin]
     speed: int | None = None
     io_standard: str | None = None
+    pll: PllSettings | None = None
+
+    @property
+    def oscillator_hz(self) -> int:
+        """The oscillator's frequency in Hz."""
+        return round(self.oscillator_mhz * 1e6)
 
     @property
     def clock_hz(self) -> int:
-        """The oscillator's frequency in Hz."""
-        return round(self.clock_mhz * 1e6)
+        """The frequency in Hz at which the design runs."""
+        return round(self.pll.output_hz) if self.pll else self.oscillator_hz
+
+    @property
+    def clock_mhz(self) -> float:
+        """The frequency in MHz at which the design runs."""
+        return self.clock_hz / 1e6
+
+    def with_clock(self, mhz: float | None) -> "Board":
+        """Return the board with its design running at ``mhz``; ``None`` for the oscillator's.
+
+        Raises ``BadInputError`` if the board cannot make it, or no baud rate from it.
+        """
+        if mhz is None or mhz == self.oscillator_mhz:
+            return replace(self, pll=None)
+        if not (math.isfinite(mhz) and 0 < mhz < _MAX_MHZ):
+            raise BadInputError(f"--clock: {mhz:g} MHz is no frequency that a board can run at")
+        if self.family != "ecp5":
+            raise BadInputError(
+                f"{self.name}: htaflow has no PLL for an {self.family} yet; leave out --clock, and "
+                f"the design runs at the oscillator's {self.oscillator_mhz:g} MHz"
+            )
+        try:
+            board = replace(self, pll=find_settings(self.oscillator_hz, round(mhz * 1e6)))
+            divisor(board.clock_hz, board.baud)
+        except ValueError as error:
+            raise BadInputError(f"{self.name}: --clock {mhz:g}: {error}") from None
+        except BadInputError as error:
+            raise BadInputError(f"{self.name}: --clock: {error}") from None
+        return board
 
     @property
     def top_pins(self) -> BoardPins:
@@ -76,7 +114,7 @@ class Board:
                 f"set_io{' -pullup yes' if pin.pull else ''} {name} {pin.at}"
                 for name, pin in self.pins.items()
             ]
-            lines.append(f"set_frequency clk {self.clock_mhz:g}")
+            lines.append(f"set_frequency clk {self.oscillator_mhz:g}")
         else:
             lines = [f'LOCATE COMP "{name}" SITE "{pin.at}";' for name, pin in self.pins.items()]
             lines += [
@@ -84,7 +122,7 @@ class Board:
                 f"IO_TYPE={self.io_standard};"
                 for name, pin in self.pins.items()
             ]
-            lines.append(f'FREQUENCY PORT "clk" {self.clock_mhz:g} MHZ;')
+            lines.append(f'FREQUENCY PORT "clk" {self.oscillator_mhz:g} MHZ;')
         return "".join(f"{line}\n" for line in lines)
 
 
@@ -140,7 +178,7 @@ def parse_board(text: str, where: str) -> Board:
 
 def _problems(table: dict[str, Any]) -> list[str]:
     """Return everything wrong with a board's table, each with what to do."""
-    known = {field.name: field for field in fields(Board)}
+    known = {field.name: field for field in fields(Board) if field.name != "pll"}
     wrong = [f"{name}: no such field{nearest(name, known)}" for name in table if name not in known]
     wrong += [
         f"{name}: it is missing"
@@ -157,7 +195,7 @@ def _problems(table: dict[str, Any]) -> list[str]:
     if "family" in table and family not in get_args(Family):
         wrong.append(f"family: {family!r} is not one of {', '.join(get_args(Family))}")
     numbers: dict[str, type | tuple[type, ...]] = {
-        "clock_mhz": (int, float),
+        "oscillator_mhz": (int, float),
         "baud": int,
         "speed": int,
     }

@@ -20,6 +20,8 @@ from typing import Any
 from htaflow.flows.board import load_board
 from htaflow.flows.build import build
 from htaflow.flows.rundir import Run
+from htaflow.flows.seeds import seed_range
+from htaflow.hw.network import check_pipeline
 from htaflow.model.errors import HtaflowError
 from htaflow.model.progress import Progress, silent
 
@@ -33,26 +35,38 @@ def build_all(
     boards: Sequence[str],
     *,
     seed: int = 1,
+    seeds: int = 1,
+    clock_mhz: float | None = None,
     timeout: float | None = None,
+    pipeline: Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """Build ``run`` for each of ``boards``, as many at once as there are cores.
 
-    Returns each board's report, in the order given.
+    The options are those of :func:`htaflow.flows.build.build`. Returns each board's report, in the
+    order given.
 
     Raises:
-        BadInputError: a board is not known or the run has no network; nothing has been built.
+        BadInputError: a board or a layer is not known, a board cannot make the clock, there are no
+            seeds or the run has no network; nothing has been built.
         BuildError: a build failed. The others have been brought to their end.
     """
+    seed_range(seed, seeds)
     for name in boards:
-        load_board(name)
-    Run(run).load_network()
+        load_board(name).with_clock(clock_mhz)
+    check_pipeline(Run(run).load_network(), pipeline)
+    options: dict[str, Any] = {
+        "seed": seed,
+        "seeds": seeds,
+        "clock_mhz": clock_mhz,
+        "timeout": timeout,
+        "pipeline": pipeline,
+    }
     if len(boards) == 1:
-        report = build(run, boards[0], seed=seed, timeout=timeout, progress=progress)
-        return {boards[0]: report}
+        return {boards[0]: build(run, boards[0], **options, progress=progress)}
     workers: list[subprocess.Popen[str]] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        arguments = [json.dumps([str(run), name, seed, timeout]) for name in boards]
+        arguments = [json.dumps([str(run), name, options]) for name in boards]
         futures = [pool.submit(_follow, one, workers, progress) for one in arguments]
         try:
             answers = [future.result() for future in futures]
@@ -105,15 +119,9 @@ def _work(arguments: str) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
-    run, board, seed, timeout = json.loads(arguments)
+    run, board, options = json.loads(arguments)
     try:
-        report = build(
-            Path(run),
-            board,
-            seed=seed,
-            timeout=timeout,
-            progress=lambda message: tell(progress=message),
-        )
+        report = build(Path(run), board, **options, progress=lambda message: tell(progress=message))
         tell(report=report)
     except HtaflowError as error:
         tell(error=str(error), exit_code=error.exit_code)

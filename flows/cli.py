@@ -245,12 +245,7 @@ def _add_convert(verb: argparse.ArgumentParser) -> None:
         help="portable, or the family whose own cells are used: xilinx, ice40, ecp5 "
         "(default: %(default)s)",
     )
-    verb.add_argument(
-        "--pipeline",
-        type=_names,
-        metavar="LAYER,...",
-        help="layers that end in a register (default: all; '' for none but the encoder)",
-    )
+    _add_pipeline(verb)
     verb.set_defaults(run=_run_convert)
 
 
@@ -306,8 +301,24 @@ def _add_build(verb: argparse.ArgumentParser) -> None:
         "may be given several times",
     )
     verb.add_argument(
+        "--clock",
+        type=_mhz,
+        metavar="MHZ",
+        help="at which the design runs, made from the board's oscillator by a PLL "
+        "(default: the oscillator's)",
+    )
+    verb.add_argument(
         "--seed", type=_natural, default=1, metavar="N", help="of the placer (default: %(default)s)"
     )
+    verb.add_argument(
+        "--seeds",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="how many seeds to try, from --seed on; the fastest is kept, and those tried before "
+        "are not tried again (default: %(default)s)",
+    )
+    _add_pipeline(verb)
     verb.add_argument(
         "--timeout",
         type=_positive,
@@ -326,10 +337,15 @@ def _run_build(options: argparse.Namespace) -> int:
         options.directory,
         names,
         seed=options.seed,
+        seeds=options.seeds,
+        clock_mhz=options.clock,
         timeout=options.timeout,
+        pipeline=options.pipeline,
         progress=_show_progress(),
     )
     print(summary.table(summary.build_rows(Run(options.directory), reports)))
+    for line in summary.seed_lines(reports):
+        print(line)
     return 0
 
 
@@ -378,6 +394,15 @@ def _add_seed(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_pipeline(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--pipeline",
+        type=_names,
+        metavar="LAYER,...",
+        help="layers that end in a register (default: all; '' for none but the encoder)",
+    )
+
+
 def _natural(text: str) -> int:
     """Read a whole number from 0 to 2^31 - 1, which every tool takes as a seed."""
     try:
@@ -394,6 +419,14 @@ def _positive(text: str) -> int:
     if value == 0:
         raise argparse.ArgumentTypeError("it must be at least 1")
     return value
+
+
+def _mhz(text: str) -> float:
+    """Read a number; which ones a board can make, the board says."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of MHz") from None
 
 
 def _names(text: str) -> list[str]:

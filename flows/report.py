@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
 from htaflow.flows.rundir import Run, read_result, unchanged
+from htaflow.flows.seeds import spread
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
@@ -199,9 +200,20 @@ def _commands(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
         lines[-1] += [] if seed is None else ["--seed", seed]
     for name, board in results.items():
         if board and name not in _STEPS:
-            lines.append(["build", where, "--board", name, "--seed", board.get("seed")])
+            lines.append(["build", where, "--board", name, *_build_options(board)])
     lines.append(["report", where])
     return [shlex.join(["htaflow", *map(str, line)]) for line in lines]
+
+
+def _build_options(board: Facts) -> list[Any]:
+    """Return the options that make the same bitstream: the seed is the one that was kept."""
+    options = ["--seed", board.get("seed")]
+    clock = board.get("clock_mhz")
+    if board.get("oscillator_mhz", clock) != clock:
+        options += ["--clock", f"{clock:g}"]
+    if board.get("pipeline") is not None:
+        options += ["--pipeline", ",".join(board["pipeline"])]
+    return options
 
 
 def _convert_options(rtl: Facts) -> list[Any]:
@@ -234,7 +246,12 @@ def render(facts: Facts, network: Network, pictures: Mapping[str, str | None]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": _number, "resources": _resources}
+    environment.filters |= {
+        "percent": _percent,
+        "number": _number,
+        "resources": _resources,
+        "spread": spread,
+    }
     history = (facts["training"] or {}).get("history") or []
     return environment.from_string(_template()).render(
         **facts,

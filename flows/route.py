@@ -28,6 +28,10 @@ _NO_PLACE = re.compile(
 )
 
 
+class TooLargeError(DoesNotFitError):
+    """The board has too few of something: no seed of the placer can help."""
+
+
 @dataclass(frozen=True)
 class FamilyNames:
     """What nextpnr calls a family's parts, and which files its tools take."""
@@ -137,7 +141,7 @@ def explain_failure(error: ToolError, board: Board) -> DoesNotFitError | None:
         over = int(used) - int(available)
         if over > 0:
             part = 100 * int(used) / int(available)
-            return DoesNotFitError(
+            return TooLargeError(
                 f"{board.title}: the network is too large: it needs {used} {_kind(cell, board)}, "
                 f"the board has {available} ({over} too many, {part:.0f} %); {_SMALLER}"
             )

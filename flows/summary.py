@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from htaflow.flows.seeds import spread
+
 if TYPE_CHECKING:  # the command line imports this module, and its --help must be fast
     from htaflow.flows.doctor import ToolStatus
     from htaflow.flows.rundir import Run
@@ -45,6 +47,12 @@ def verify_rows(result: Mapping[str, Any]) -> Rows:
             )
         )
     return rows
+
+
+def seed_lines(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How far the clock spreads over the placer's seeds, a line for each board with several."""
+    spreads = {report["board"]: spread(report) for report in reports.values()}
+    return [f"{name}: fmax {found}" for name, found in spreads.items() if found]
 
 
 def build_rows(run: "Run", reports: Mapping[str, Mapping[str, Any]]) -> Rows:

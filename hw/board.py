@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.packet import Link
+from htaflow.hw.pll import Pll, PllSettings
 from htaflow.hw.uart import MIN_DIVISOR, Receiver, Transmitter
 from htaflow.model.network import Network
 
@@ -47,15 +48,16 @@ def bus_bits(network: Network) -> int:
 class BoardTop(wiring.Component):
     """A network behind a serial line that speaks :mod:`htaflow.hw.packet`.
 
-    After configuration and after each press of the button everything is held in reset for 256
-    cycles. ``heartbeat`` blinks at about 1 Hz for as long as the clock runs; ``activity`` changes
-    with every result sent.
+    After configuration, after each press of the button and while a PLL is not locked, everything is
+    held in reset, and for 256 cycles more. ``heartbeat`` blinks at about 1 Hz for as long as the
+    clock runs; ``activity`` changes with every result sent.
 
     Parameters:
         core: The network's hardware, its bus 8, 16, 32... bits wide.
-        clock_hz: Frequency of ``clk`` in Hz.
+        clock_hz: Frequency in Hz at which the design runs: that of ``clk``, or what ``pll`` makes.
         baud: Bits a second on the line. Rejected if the clock misses it by more than 2 %.
         pins: What else the board has.
+        pll: Makes the design's clock from ``clk``; by default ``clk`` is that clock.
         quiet_seconds: Least quiet time in seconds; :attr:`quiet_cycles` is the exact one.
 
     Members:
@@ -76,6 +78,7 @@ class BoardTop(wiring.Component):
         clock_hz: int,
         baud: int,
         pins: BoardPins = BoardPins(),
+        pll: PllSettings | None = None,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         taken = {"clk", "rx", "tx", "reset", "heartbeat", "activity"} & set(pins.constants)
@@ -83,6 +86,7 @@ class BoardTop(wiring.Component):
             raise ValueError(f"'{taken.pop()}' cannot be a constant output, it has a use")
         self._core = core
         self._pins = pins
+        self._pll = pll
         self._link = Link(
             beats=core.input_layout.beats,
             bus_bits=core.input_layout.bus_bits,
@@ -142,26 +146,34 @@ class BoardTop(wiring.Component):
         return m
 
     def _add_clock_and_reset(self, m: Module) -> None:
-        """Hold the design in reset until 256 cycles after configuration and after the button.
+        """Hold the design in reset until 256 cycles after configuration, PLL lock and button.
 
         The counter starts from 0 because configuration sets every flip-flop; it has no reset. It is
         written without If: Verilog's ``always @*`` may miss time 0, and only a reset heals that.
         """
         m.domains.sync = ClockDomain()
         m.domains.start = ClockDomain(reset_less=True)
-        m.d.comb += ClockSignal("sync").eq(self.clk)
-        m.d.comb += ClockSignal("start").eq(self.clk)
-        waited = Signal(range(_RESET_CYCLES))
-        running = Signal()
-        pressed = Signal()
-        m.d.comb += ResetSignal("sync").eq(~running)
-        m.d.start += waited.eq(Mux(pressed, 0, waited + 1))
-        m.d.start += running.eq(~pressed & (running | waited.all()))
+        clock, locked, pressed = self.clk, Signal(), Signal()
+        if self._pll:
+            m.submodules.pll = pll = Pll(self._pll)
+            m.d.comb += pll.clk.eq(self.clk)
+            m.submodules.lock = FFSynchronizer(pll.locked, locked, o_domain="start", init=0)
+            clock = pll.output
+        else:
+            m.d.comb += locked.eq(1)
+        m.d.comb += ClockSignal("sync").eq(clock)
+        m.d.comb += ClockSignal("start").eq(clock)
         if self._pins.reset:
             off = _level(self._pins.reset, on=False)
             button = Signal(init=off)
             m.submodules.button = FFSynchronizer(self.reset, button, o_domain="start", init=off)
             m.d.comb += pressed.eq(button ^ off)
+        waited = Signal(range(_RESET_CYCLES))
+        running = Signal()
+        hold = pressed | ~locked
+        m.d.comb += ResetSignal("sync").eq(~running)
+        m.d.start += waited.eq(Mux(hold, 0, waited + 1))
+        m.d.start += running.eq(~hold & (running | waited.all()))
 
 
 def divisor(clock_hz: int, baud: int) -> int:

@@ -61,6 +61,10 @@ async def frames_through_the_pins(dut):
     frames = [bytes.fromhex(frame) for frame in WITH["frames"]]
     replies = [encode_reply(Status.OK, bytes.fromhex(result)) for result in WITH["results"]]
     await ClockCycles(dut.clk, 300)
+    if WITH["lock_cycles"]:  # until then nothing runs
+        await host.send(encode(frames[0]))
+        await ClockCycles(dut.clk, WITH["lock_cycles"])
+        assert not host.heard
     assert int(dut.fixed.value) == 1
     light = int(dut.activity.value)
     for frame, reply in zip(frames, replies, strict=True):

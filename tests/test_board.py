@@ -9,6 +9,7 @@ from cocotb_tools.runner import get_runner
 
 from htaflow.hw.board import BoardPins, BoardTop, bus_bits, divisor
 from htaflow.hw.network import NetworkCore
+from htaflow.hw.pll import find_settings
 from htaflow.hw.verilog import convert
 from htaflow.model.golden import run as golden
 from htaflow.model.network import ArgMax, Dense, Encode, Network
@@ -42,12 +43,34 @@ def small_network(feature_bits: int, *, signed: bool) -> Network:
 PINS = BoardPins(reset="low", heartbeat="low", activity="high", constants={"fixed": 1})
 
 
-@pytest.mark.parametrize(("feature_bits", "signed"), [(4, False), (12, True)])
-def test_frames_through_the_pins_give_golden_results(tmp_path, feature_bits, signed):
+LOCK_CYCLES = 3000
+
+# Of the part's loop what matters here: a clock from the start, and a lock that comes late.
+PLL_MODEL = f"""
+module EHXPLLL #(
+  parameter CLKI_DIV = 1, CLKFB_DIV = 1, CLKOP_DIV = 1, CLKOP_CPHASE = 0, CLKOP_FPHASE = 0,
+  parameter FEEDBK_PATH = "", CLKOP_ENABLE = "", OUTDIVIDER_MUXA = ""
+) (
+  input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG,
+  input PLLWAKESYNC, ENCLKOP, output CLKOP, output reg LOCK
+);
+  assign CLKOP = CLKI;
+  initial begin LOCK = 0; #{LOCK_CYCLES * 10} LOCK = 1; end
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    ("feature_bits", "signed", "pll"),
+    [(4, False, None), (12, True, None), (4, False, find_settings(25_000_000, 80_000_000))],
+)
+def test_frames_through_the_pins_give_golden_results(tmp_path, feature_bits, signed, pll):
     network = small_network(feature_bits, signed=signed)
     core = NetworkCore(network, bus_bits(network))
-    top = BoardTop(core, clock_hz=9_000, baud=1_000, pins=PINS, quiet_seconds=0.4)
-    (tmp_path / "board.v").write_text(convert(top, "board", core.modules))
+    top = BoardTop(core, clock_hz=9_000, baud=1_000, pins=PINS, quiet_seconds=0.4, pll=pll)
+    verilog = convert(top, "board", core.modules)
+    (tmp_path / "board.v").write_text(verilog + PLL_MODEL)
+    assert verilog.count("EHXPLLL") == (1 if pll else 0)
 
     values = network.input
     frames = np.random.default_rng(3).integers(values.low, values.high + 1, (4, 5))
@@ -56,6 +79,7 @@ def test_frames_through_the_pins_give_golden_results(tmp_path, feature_bits, sig
         "divisor": 9,
         "quiet_cycles": top.quiet_cycles,
         "blink_cycles": 8192,
+        "lock_cycles": LOCK_CYCLES if pll else 0,
         "frames": [beats.tobytes().hex() for beats in core.input_layout.pack(frames)],
         "results": [word.tobytes().hex() for word in results],
     }

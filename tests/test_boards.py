@@ -13,7 +13,7 @@ title = "My board"
 family = "ice40"
 device = "hx8k"
 package = "ct256"
-clock_mhz = 12
+oscillator_mhz = 12
 baud = 1_000_000
 [pins]
 clk = { at = "J3" }
@@ -59,6 +59,35 @@ def test_constraints_of_an_ecp5_board():
     assert board.top_pins.constants == {"wifi_gpio0": 1}
 
 
+def test_a_clock_of_ones_own_is_made_by_the_pll():
+    board = load_board("ulx3s-25f")
+    assert (board.pll, board.clock_mhz) == (None, 25)
+    assert board.with_clock(None) == board.with_clock(25) == board
+    fast = board.with_clock(80)
+    assert (fast.oscillator_mhz, fast.clock_mhz, fast.clock_hz) == (25, 80, 80_000_000)
+    assert fast.constraints == board.constraints  # clk is the oscillator still
+    assert fast.with_clock(25) == board
+
+
+@pytest.mark.parametrize(
+    ("name", "mhz", "message"),
+    [
+        ("ulx3s-25f", 81, "--clock: 81 MHz cannot be made from 25 MHz; the nearest: 80 and 81.25"),
+        ("ulx3s-25f", 1000, "cannot be made from 25 MHz; the nearest: 400 MHz"),
+        ("ulx3s-25f", 3.125, "--clock 3.125: a clock of 3125000 Hz cannot make 1000000 baud"),
+        ("ulx3s-25f", 0, "--clock: 0 MHz is no frequency"),
+        ("ulx3s-25f", -80, "--clock: -80 MHz is no frequency"),
+        ("ulx3s-25f", 1e300, "--clock: 1e[+]300 MHz is no frequency"),
+        ("ulx3s-25f", float("inf"), "--clock: inf MHz is no frequency"),
+        ("ulx3s-25f", float("nan"), "--clock: nan MHz is no frequency"),
+        ("icebreaker", 24, "htaflow has no PLL for an ice40 yet; leave out --clock"),
+    ],
+)
+def test_a_clock_that_a_board_cannot_make_is_refused(name, mhz, message):
+    with pytest.raises(BadInputError, match=message):
+        load_board(name).with_clock(mhz)
+
+
 def test_an_unknown_board_is_refused_with_the_nearest_name():
     with pytest.raises(BadInputError, match="no board 'icebraker'; did you mean 'icebreaker'"):
         load_board("icebraker")
@@ -90,14 +119,23 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content):
         ('name = "mine"', 'name = ".."', "name: '..' is not letters"),
         ('device = "hx8k"', 'device = "-x"', "device: '-x' is not letters"),
         ('device = "hx8k"', 'device = "a b"', "device: 'a b' is not letters"),
+        ('title = "My board"', "pll = 3", "pll: no such field"),
         ('title = "My board"', "title = 3", "title: 3 is no text"),
         ('family = "ice40"', 'family = "xc7"', "family: 'xc7' is not one of ice40, ecp5"),
         ('family = "ice40"', 'family = "ecp5"', "speed: an ECP5 needs it"),
         ('family = "ice40"', 'famly = "ice40"', "famly: no such field; did you mean 'family'"),
-        ("clock_mhz = 12", "clock_mhz = 0", "clock_mhz: 0 is no number above 0"),
-        ("clock_mhz = 12", "clock_mhz = inf", "clock_mhz: inf is no number above 0"),
-        ("clock_mhz = 12", "clock_mhz = true", "clock_mhz: True is no number above 0"),
-        ("clock_mhz = 12", 'clock_mhz = "12"', "clock_mhz: '12' is no number above 0"),
+        ("oscillator_mhz = 12", "oscillator_mhz = 0", "oscillator_mhz: 0 is no number above 0"),
+        ("oscillator_mhz = 12", "oscillator_mhz = inf", "oscillator_mhz: inf is no number above 0"),
+        (
+            "oscillator_mhz = 12",
+            "oscillator_mhz = true",
+            "oscillator_mhz: True is no number above 0",
+        ),
+        (
+            "oscillator_mhz = 12",
+            'oscillator_mhz = "12"',
+            "oscillator_mhz: '12' is no number above 0",
+        ),
         ("baud = 1_000_000", "baud = 1.5", "baud: 1.5 is no number above 0"),
         ("baud = 1_000_000", "baud = 5_000_000", "cannot make 5000000 baud; use at most 3000000"),
         ('clk = { at = "J3" }\n', "", "pins.clk: it is missing"),
@@ -124,8 +162,10 @@ def test_pins_must_be_a_table():
 
 
 def test_every_problem_is_told_at_once():
-    text = problems(GOOD.replace("hx8k", "a b").replace("clock_mhz = 12", "").replace("J3", "j 3"))
-    assert all(part in text for part in ("device", "clock_mhz: it is missing", "pins.clk"))
+    text = problems(
+        GOOD.replace("hx8k", "a b").replace("oscillator_mhz = 12", "").replace("J3", "j 3")
+    )
+    assert all(part in text for part in ("device", "oscillator_mhz: it is missing", "pins.clk"))
 
 
 def test_the_example_is_good():

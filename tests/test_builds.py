@@ -45,12 +45,14 @@ def test_one_board_is_built_in_this_process(run: Path, monkeypatch: pytest.Monke
     calls: list[Any] = []
 
     def build(run: Path, board: str, **options: Any) -> dict[str, Any]:
-        calls.append((run, board, options["seed"], options["timeout"]))
+        assert options.pop("progress")
+        calls.append((run, board, options))
         return {"board": board}
 
     monkeypatch.setattr(builds, "build", build)
-    assert build_all(run, ["icebreaker"], seed=3) == {"icebreaker": {"board": "icebreaker"}}
-    assert calls == [(run, "icebreaker", 3, None)]
+    options = {"seed": 3, "seeds": 2, "clock_mhz": 12, "timeout": 9, "pipeline": ["scores"]}
+    assert build_all(run, ["icebreaker"], **options) == {"icebreaker": {"board": "icebreaker"}}
+    assert calls == [(run, "icebreaker", options)]
 
 
 def test_nothing_is_built_if_one_board_is_unknown_or_there_is_no_network(
@@ -60,6 +62,12 @@ def test_nothing_is_built_if_one_board_is_unknown_or_there_is_no_network(
         build_all(run, ["ulx3s-25f", "icebraker"])
     with pytest.raises(BadInputError, match="no such run directory"):
         build_all(tmp_path / "absent", BOARDS)
+    with pytest.raises(BadInputError, match="no PLL for an ice40"):
+        build_all(run, BOARDS, clock_mhz=80)
+    with pytest.raises(BadInputError, match="0 is no number of seeds"):
+        build_all(run, BOARDS, seeds=0)
+    with pytest.raises(BadInputError, match="'score', which is no layer; did you mean 'scores'"):
+        build_all(run, BOARDS, pipeline=["score"])
     assert not (run / "boards").exists()
 
 

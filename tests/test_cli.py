@@ -221,6 +221,29 @@ def test_an_unknown_board_names_the_nearest_and_builds_nothing(
     assert not (tmp_path / "boards").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--clock", "fast"], "'fast' is not a number of MHz"),
+        (["--clock", "nan"], "nan MHz is no frequency"),
+        (["--clock", "-80"], "-80 MHz is no frequency"),
+        (["--clock", "0"], "0 MHz is no frequency"),
+        (["--clock", "1e9"], "1e+09 MHz is no frequency"),
+        (["--clock", "81"], "81 MHz cannot be made from 25 MHz; the nearest: 80 and 81.25 MHz"),
+        (["--seeds", "0"], "it must be at least 1"),
+        (["--seeds", "-1"], "not a whole number"),
+        (["--pipeline", "hiden"], "'hiden', which is no layer"),
+    ],
+)
+def test_bad_options_of_build_are_refused_and_build_nothing(
+    htaflow: Run, tmp_path: Path, network: Path, options: list[str], message: str
+) -> None:
+    code, _, err = htaflow("build", tmp_path, "--board", "ulx3s-25f", *options)
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "boards").exists()
+
+
 @pytest.mark.parametrize("verb", [["verify"], ["report"], ["build", "--board", "icebreaker"]])
 def test_a_run_directory_that_is_not_one(htaflow: Run, tmp_path: Path, verb: list[str]) -> None:
     for place in (tmp_path, tmp_path / "absent"):

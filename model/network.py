@@ -23,7 +23,7 @@ IntArray = npt.NDArray[Any]
 MAX_FEATURE_BITS = 16
 MAX_LOOKUP_INPUTS = 6
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_TAKEN = {"clk", "rst", "top"}  # names of Verilog's top level
+_TAKEN = {"clk", "rst", "top", "layers"}  # names of the Verilog around the layers
 
 
 @dataclass(frozen=True)
@@ -479,7 +479,9 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
 
 
 MAX_PROBLEMS_A_LAYER = 20
-_NAME_RULE = "use a lower-case letter, then at most 39 letters, digits or _; not clk, rst or top"
+_NAME_RULE = (
+    "use a lower-case letter, then at most 39 letters, digits or _; not clk, rst, top or layers"
+)
 
 
 def is_name(name: object) -> bool:

@@ -1,4 +1,3 @@
-# amaranth: UnusedElaboratable=no
 import itertools
 
 import numpy as np
@@ -9,9 +8,7 @@ from hypothesis import strategies as st
 from htaflow.hw.logic import FALSE, MAX_TABLE_INPUTS, TRUE, Logic
 from htaflow.hw.neuron import neuron, threshold_table
 from htaflow.hw.popcount import at_least, popcount, popcount_module
-from htaflow.hw.stage import Stage
 from htaflow.hw.vote import greater_or_equal
-from htaflow.model.errors import BadInputError
 
 
 def every_input(count: int) -> np.ndarray:
@@ -113,10 +110,3 @@ def test_bad_parameters_are_refused() -> None:
         logic.table(0, list(logic.inputs)[:7])
     with pytest.raises(ValueError, match="bits must be"):
         logic.evaluate(np.zeros((3, 7), bool))
-
-
-def test_a_layer_wider_than_amaranth_connects_is_refused_by_name() -> None:
-    logic = Logic("wide", 2)
-    logic.outputs = list(logic.inputs) * 40_000
-    with pytest.raises(BadInputError, match="layer 'wide' takes or yields 80000 bits at once"):
-        Stage("wide", logic)

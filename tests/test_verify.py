@@ -92,7 +92,7 @@ def test_a_wrong_neuron_is_named(make_run):
 
 def test_a_wrong_score_is_named_with_its_sign(make_run):
     run = make_run(ending="class of scores", signed=True, bus_bits=8)
-    plant(run, r"(module head_logic.*?assign y = )([^;]*);", r"\1(\2) ^ 12'h080;")
+    plant(run, r"(module head_logic.*?y <= )([^;]*);", r"\1(\2) ^ 12'h080;")
     with pytest.raises(MismatchError, match="layer 'head', neuron 1"):
         verify(run)
     first = stored(run)["first_mismatch"]
@@ -110,9 +110,9 @@ def test_a_fault_that_shows_late_is_reproduced_from_the_start(make_run):
     run = make_run(ending="bits")
     plant(
         run,
-        r"(module hidden1_logic.*?)assign y = ([^;]*);",
+        r"(module hidden1_logic.*?)initial y = 0;(.*?y <= )([^;]*);",
         # After 25 changes of its input, whatever frames these were.
-        r"\1 integer n = 0; always @(x) n = n + 1; assign y = (\2) ^ ((n == 25) << 5);",
+        r"\1 initial y = 0; integer n = 0; always @(x) n = n + 1;\2 (\3) ^ ((n == 25) << 5);",
     )
     with pytest.raises(MismatchError, match="layer 'hidden1', neuron 5"):
         verify(run)
@@ -137,8 +137,7 @@ def test_a_wrong_prediction_is_caught(make_run):
 
 def test_a_broken_handshake_is_caught(make_run):
     run = make_run()
-    plant(run, r"(module top_core_hidden1\(.*?)assign hidden1__input__ready = [^;]*;",
-          r"\1assign hidden1__input__ready = 1'b1;")  # fmt: skip
+    plant(run, r"(module layers.*?assign input__ready) = [^;]*;", r"\1 = 1'b1;")
     with pytest.raises(MismatchError, match="test 'stalled', frame"):
         verify(run)
 

@@ -23,6 +23,8 @@ Family = Literal["ice40", "ecp5"]
 _REQUIRED = ("clk", "rx", "tx")
 _LEVELS = ("reset", "heartbeat", "activity")
 _MAX_MHZ = 10_000
+_LAYER_NS = 3.0
+_TABLE_NS = 1.0
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """What a field may hold: it becomes part of a command or a file for a tool."""
 
@@ -73,6 +75,17 @@ class Board:
     def clock_mhz(self) -> float:
         """The frequency in MHz at which the design runs."""
         return self.clock_hz / 1e6
+
+    @property
+    def depth(self) -> float | None:
+        """About how many look-up tables, one after another, the clock leaves time for.
+
+        ``None``, any number, for the oscillator: no board's is fast. What a table takes with the
+        wire to it, and what a wire between layers takes, was measured with nextpnr.
+        """
+        if self.pll is None:
+            return None
+        return max(2.0, round((1000 / self.clock_mhz - _LAYER_NS) / _TABLE_NS, 1))
 
     def with_clock(self, mhz: float | None) -> "Board":
         """Return the board with its design running at ``mhz``; ``None`` for the oscillator's.

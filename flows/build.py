@@ -54,6 +54,7 @@ def build(
     clock_mhz: float | None = None,
     timeout: float | None = None,
     pipeline: Sequence[str] | None = None,
+    depth: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Synthesise, place and route the network of ``run``, and write RUN/boards/NAME/.
@@ -67,6 +68,9 @@ def build(
         clock_mhz: at which the design runs; by default the board's oscillator.
         timeout: seconds that each tool may take.
         pipeline: names of the layers that end in a register; by default all.
+        depth: about how many look-up tables, one after another, such a layer may have between
+            registers; by default as many as a clock made by a PLL leaves time for, and any number
+            without one.
         progress: called with a line of text now and then.
 
     Returns:
@@ -86,7 +90,7 @@ def build(
     target = load_board(board).with_clock(clock_mhz)
     steps = (synthesis(target), routing(target, 0), packing(target))  # but for the seed
     versions = {step.tool: find_tool(step.tool).version for step in steps}
-    verilog, interface = _design(here.load_network(), target, pipeline)
+    verilog, interface = _design(here.load_network(), target, pipeline, depth)
     inputs = digest(verilog, *(step.digest for step in steps), repr(sorted(versions.items())))
     job = _Job(
         board=target,
@@ -95,6 +99,7 @@ def build(
         interface=interface,
         facts={
             "pipeline": None if pipeline is None else list(pipeline),
+            "depth": interface["depth"],
             "versions": {**interface["versions"], **versions},
             "inputs": inputs,
         },
@@ -264,11 +269,12 @@ class _Job:
 
 
 def _design(
-    network: Network, board: Board, pipeline: Sequence[str] | None
+    network: Network, board: Board, pipeline: Sequence[str] | None, depth: float | None
 ) -> tuple[str, dict[str, Any]]:
     """Return the Verilog of ``network`` on ``board``, and its interface (top.json)."""
-    check_pipeline(network, pipeline)
-    core = NetworkCore(network, bus_bits(network), find_target(board.family), pipeline)
+    check_pipeline(network, pipeline, depth)
+    depth = board.depth if depth is None else depth
+    core = NetworkCore(network, bus_bits(network), find_target(board.family), pipeline, depth)
     try:
         top = BoardTop(
             core, clock_hz=board.clock_hz, baud=board.baud, pins=board.top_pins, pll=board.pll

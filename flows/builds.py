@@ -39,6 +39,7 @@ def build_all(
     clock_mhz: float | None = None,
     timeout: float | None = None,
     pipeline: Sequence[str] | None = None,
+    depth: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """Build ``run`` for each of ``boards``, as many at once as there are cores.
@@ -48,19 +49,20 @@ def build_all(
 
     Raises:
         BadInputError: a board or a layer is not known, a board cannot make the clock, there are no
-            seeds or the run has no network; nothing has been built.
+            seeds, no such depth or the run has no network; nothing has been built.
         BuildError: a build failed. The others have been brought to their end.
     """
     seed_range(seed, seeds)
     for name in boards:
         load_board(name).with_clock(clock_mhz)
-    check_pipeline(Run(run).load_network(), pipeline)
+    check_pipeline(Run(run).load_network(), pipeline, depth)
     options: dict[str, Any] = {
         "seed": seed,
         "seeds": seeds,
         "clock_mhz": clock_mhz,
         "timeout": timeout,
         "pipeline": pipeline,
+        "depth": depth,
     }
     if len(boards) == 1:
         return {boards[0]: build(run, boards[0], **options, progress=progress)}

@@ -245,7 +245,7 @@ def _add_convert(verb: argparse.ArgumentParser) -> None:
         help="portable, or the family whose own cells are used: xilinx, ice40, ecp5 "
         "(default: %(default)s)",
     )
-    _add_pipeline(verb)
+    _add_pipeline(verb, "any number")
     verb.set_defaults(run=_run_convert)
 
 
@@ -258,6 +258,7 @@ def _run_convert(options: argparse.Namespace) -> int:
         bus_bits=options.bus,
         target=options.target,
         pipeline=options.pipeline,
+        depth=options.depth,
         progress=_show_progress(),
     )
     print(summary.table(summary.convert_rows(interface)))
@@ -302,7 +303,7 @@ def _add_build(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--clock",
-        type=_mhz,
+        type=_number,
         metavar="MHZ",
         help="at which the design runs, made from the board's oscillator by a PLL "
         "(default: the oscillator's)",
@@ -318,7 +319,7 @@ def _add_build(verb: argparse.ArgumentParser) -> None:
         help="how many seeds to try, from --seed on; the fastest is kept, and those tried before "
         "are not tried again (default: %(default)s)",
     )
-    _add_pipeline(verb)
+    _add_pipeline(verb, "what --clock leaves time for")
     verb.add_argument(
         "--timeout",
         type=_positive,
@@ -341,6 +342,7 @@ def _run_build(options: argparse.Namespace) -> int:
         clock_mhz=options.clock,
         timeout=options.timeout,
         pipeline=options.pipeline,
+        depth=options.depth,
         progress=_show_progress(),
     )
     print(summary.table(summary.build_rows(Run(options.directory), reports)))
@@ -394,12 +396,19 @@ def _add_seed(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_pipeline(verb: argparse.ArgumentParser) -> None:
+def _add_pipeline(verb: argparse.ArgumentParser, default: str) -> None:
     verb.add_argument(
         "--pipeline",
         type=_names,
         metavar="LAYER,...",
         help="layers that end in a register (default: all; '' for none but the encoder)",
+    )
+    verb.add_argument(
+        "--depth",
+        type=_number,
+        metavar="N",
+        help="about how many look-up tables, one after another, such a layer may have between "
+        f"registers: fewer make a faster clock and a longer latency (default: {default})",
     )
 
 
@@ -421,12 +430,12 @@ def _positive(text: str) -> int:
     return value
 
 
-def _mhz(text: str) -> float:
-    """Read a number; which ones a board can make, the board says."""
+def _number(text: str) -> float:
+    """Read a number; which ones make sense, the verb says."""
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of MHz") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
 
 
 def _names(text: str) -> list[str]:

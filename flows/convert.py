@@ -24,6 +24,7 @@ def convert(
     bus_bits: int | None = None,
     target: str = "portable",
     pipeline: Sequence[str] | None = None,
+    depth: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Generate ``RUN/rtl/top.v`` and ``RUN/rtl/top.json`` and return the latter.
@@ -34,11 +35,14 @@ def convert(
         bus_bits: width of the input stream's data; by default a whole frame fits one beat.
         target: what the logic is made for: ``portable`` Verilog, or a family's own cells.
         pipeline: names of the layers that end in a register; by default all.
+        depth: about how many look-up tables, one after another, such a layer may have between
+            registers; by default any number.
         progress: called with a line of text now and then.
 
     Raises:
-        BadInputError: the network, the bus width, the target or the pipeline is refused, ``out`` is
-            missing, or ``out`` already holds a different network (a run directory is about one).
+        BadInputError: the network, the bus width, the target, the pipeline or the depth is refused,
+            ``out`` is missing, or ``out`` already holds a different network (a run directory is
+            about one).
     """
     if file.suffix == ".onnx":
         raise BadInputError(
@@ -62,6 +66,7 @@ def convert(
         str(bus_bits),
         target,
         repr(None if pipeline is None else sorted(pipeline)),
+        repr(depth),
         source_digest("htaflow.hw", "htaflow.model"),
         *(importlib.metadata.version(tool) for tool in _TOOLS),
     )
@@ -73,7 +78,7 @@ def convert(
     from htaflow.hw.verilog import generate  # Amaranth takes a while to import
 
     progress(f"convert: generating Verilog of '{network.name}'")
-    design = generate(network, bus_bits, part, pipeline)
+    design = generate(network, bus_bits, part, pipeline, depth)
     interface = {**design.interface, "verilog": digest(design.text), "inputs": inputs}
     if adopt:
         save_network(network, run.network)

@@ -213,6 +213,8 @@ def _build_options(board: Facts) -> list[Any]:
         options += ["--clock", f"{clock:g}"]
     if board.get("pipeline") is not None:
         options += ["--pipeline", ",".join(board["pipeline"])]
+    if board.get("depth") is not None:
+        options += ["--depth", f"{board['depth']:g}"]
     return options
 
 
@@ -225,6 +227,8 @@ def _convert_options(rtl: Facts) -> list[Any]:
     registered = [stage["name"] for stage in stages if stage["latency_cycles"]]
     if len(registered) < len(stages):
         options += ["--pipeline", ",".join(registered)]
+    if rtl.get("depth") is not None:
+        options += ["--depth", f"{rtl['depth']:g}"]
     return options
 
 

@@ -21,7 +21,7 @@ class Top(wiring.Component):
     Parameters:
         network: what is built.
         bus_bits: width of ``s_axis_tdata``; ``None`` for a whole frame in one beat.
-        target, pipeline: as :class:`htaflow.hw.network.NetworkCore` takes them.
+        target, pipeline, depth: as :class:`htaflow.hw.network.NetworkCore` takes them.
 
     Members:
         s_axis_*: frames in; ``tlast`` is 1 on the last beat of a frame and on no other; ``tuser``
@@ -45,8 +45,9 @@ class Top(wiring.Component):
         bus_bits: int | None = None,
         target: Target = PORTABLE,
         pipeline: Sequence[str] | None = None,
+        depth: float | None = None,
     ) -> None:
-        self.core = NetworkCore(network, bus_bits, target, pipeline)
+        self.core = NetworkCore(network, bus_bits, target, pipeline, depth)
         super().__init__(
             {
                 "s_axis_tdata": In(self.core.input_layout.bus_bits),

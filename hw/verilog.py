@@ -34,15 +34,17 @@ def generate(
     bus_bits: int | None = None,
     target: Target = PORTABLE,
     pipeline: Sequence[str] | None = None,
+    depth: float | None = None,
 ) -> Design:
     """Return the complete Verilog of ``network``, module ``top`` and all below it.
 
     Parameters are those of :class:`htaflow.hw.network.NetworkCore`. Raises ``BadInputError`` if a
-    bus of ``bus_bits`` cannot carry the network's features, or ``pipeline`` names no layer.
+    bus of ``bus_bits`` cannot carry the network's features, ``pipeline`` names no layer, or
+    ``depth`` is below 1.
     """
-    check_pipeline(network, pipeline)
+    check_pipeline(network, pipeline, depth)
     with _no_collector():
-        top = Top(network, bus_bits, target, pipeline)
+        top = Top(network, bus_bits, target, pipeline, depth)
         interface = describe(top.core)
         text = convert(top, "top", top.core.modules)
         return Design(_header(interface, top.core) + text, interface)
@@ -88,6 +90,7 @@ def describe(core: NetworkCore) -> dict[str, Any]:
         "bus_bits": core.input_layout.bus_bits,
         "beats": core.input_layout.beats,
         "output_bits": core.output_layout.width,
+        "depth": core.depth,
         "latency_cycles": core.latency,
         "interval_cycles": core.interval,
         "stages": [

@@ -67,6 +67,7 @@ def test_a_clock_of_ones_own_is_made_by_the_pll():
     assert (fast.oscillator_mhz, fast.clock_mhz, fast.clock_hz) == (25, 80, 80_000_000)
     assert fast.constraints == board.constraints  # clk is the oscillator still
     assert fast.with_clock(25) == board
+    assert (board.depth, fast.depth, board.with_clock(400).depth) == (None, 9.5, 2)
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,7 @@ def test_what_no_seed_can_help_ends_at_once(run, fake):
         ({"seed": -1}, "seeds are whole numbers from 0"),
         ({"seed": 2147483647, "seeds": 2}, "seeds are whole numbers from 0 to 2147483647"),
         ({"clock_mhz": 80}, "no PLL for an ice40 yet"),
+        ({"depth": 0.5}, "0.5 is no number of look-up tables"),
         ({"pipeline": ["hiden"]}, "'hiden', which is no layer; did you mean 'hidden'"),
     ],
 )
@@ -308,6 +309,7 @@ def test_a_clock_made_by_the_pll(run, fake):
     fake.run_at({1: 81.5})
     report = build(run, "ulx3s-25f", clock_mhz=80)
     assert (report["oscillator_mhz"], report["clock_mhz"], report["met"]) == (25, 80, True)
+    assert report["depth"] == 9.5
     assert report["core_throughput_fps"] == round(80e6 / report["interval_cycles"], 1)
     folder = run / "boards" / "ulx3s-25f"
     assert "EHXPLLL" in (folder / "board.v").read_text()

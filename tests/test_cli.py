@@ -224,7 +224,7 @@ def test_an_unknown_board_names_the_nearest_and_builds_nothing(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--clock", "fast"], "'fast' is not a number of MHz"),
+        (["--clock", "fast"], "'fast' is not a number"),
         (["--clock", "nan"], "nan MHz is no frequency"),
         (["--clock", "-80"], "-80 MHz is no frequency"),
         (["--clock", "0"], "0 MHz is no frequency"),
@@ -233,6 +233,9 @@ def test_an_unknown_board_names_the_nearest_and_builds_nothing(
         (["--seeds", "0"], "it must be at least 1"),
         (["--seeds", "-1"], "not a whole number"),
         (["--pipeline", "hiden"], "'hiden', which is no layer"),
+        (["--depth", "0"], "--depth: 0 is no number of look-up tables; use at least 1"),
+        (["--depth", "inf"], "--depth: inf is no number"),
+        (["--depth", "nan"], "--depth: nan is no number"),
     ],
 )
 def test_bad_options_of_build_are_refused_and_build_nothing(

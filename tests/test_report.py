@@ -165,12 +165,18 @@ def test_the_page_has_the_facts_and_so_has_the_json(run: Run) -> None:
 def test_a_board_with_a_pll_and_several_seeds(run: Run) -> None:
     fill(run)
     several = {"fmax_by_seed": {"1": 70, "3": 90, "4": 80}, "failed_seeds": {"2": "no route"}}
-    clock = {"oscillator_mhz": 25, "clock_mhz": 80.0, "pipeline": ["scores"], "seed": 3}
+    clock = {
+        "oscillator_mhz": 25,
+        "clock_mhz": 80.0,
+        "pipeline": ["scores"],
+        "seed": 3,
+        "depth": 7.0,
+    }
     write_json(run.board_report("icebreaker"), board(**several, **clock))
     page = report(run.path).read_text()
     assert "runs at 80 MHz, made from 25 MHz" in page
     assert "70.0 / 80.0 / 90.0 MHz (min / median / max of 3 seeds); failed: seed 2" in page
-    assert "--board icebreaker --seed 3 --clock 80 --pipeline scores" in page
+    assert "--board icebreaker --seed 3 --clock 80 --pipeline scores --depth 7" in page
 
 
 def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
@@ -189,7 +195,14 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"target": "ice40", "pipeline": ["hidden"]}, {"pipeline": []}, {"bus_bits": 16}]
+    "options",
+    [
+        {},
+        {"target": "ice40", "pipeline": ["hidden"]},
+        {"pipeline": []},
+        {"depth": 2.5},
+        {"bus_bits": 16},
+    ],
 )
 def test_the_convert_command_gives_the_same_hardware(
     tmp_path: Path, options: dict[str, Any]

@@ -27,6 +27,7 @@ from htaflow.model.errors import BadInputError
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.network import IntArray
 from htaflow.model.progress import Progress, silent
+from htaflow.model.rewire import FRAMES, ROUNDS, rewire, share_now
 from htaflow.model.zoo import Recipe
 
 Mode = Literal["hard", "smooth"]
@@ -67,7 +68,7 @@ def fit(
     Raises:
         BadInputError: the checkpoint cannot be continued; the loss or a parameter is not finite.
     """
-    draw = _Frames(model.encoder, dataset.x_train, recipe.shift)
+    draw = _Frames(model.encoder, dataset.x_train, recipe.shift, recipe.centred)
     x_test = encode(model.encoder, dataset.x_test)
     y_train, y_test = torch.from_numpy(dataset.y_train), torch.from_numpy(dataset.y_test)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
@@ -82,8 +83,15 @@ def fit(
         model.set_hard(mode == "hard")
         batches = list(_batches(len(y_train), recipe.batch, numbers))
         losses, right, seen = 0.0, 0, 0
+        rewirings = {len(batches) * part // ROUNDS for part in range(ROUNDS)}
         for index, batch in enumerate(batches):
-            _schedule(model, optimizer, recipe, mode, (epoch + index / len(batches)) / epochs)
+            share = (epoch + index / len(batches)) / epochs
+            _schedule(model, optimizer, recipe, mode, share)
+            rewired = share_now(recipe.rewiring, share)
+            if rewired > 0 and share > 0 and index in rewirings:
+                sample = torch.randint(len(y_train), (FRAMES,), generator=numbers)
+                frames, labels = draw(sample, numbers), y_train[sample]
+                rewire(model, optimizer, frames, labels, recipe.temperature, rewired)
             bits, labels = _flip(draw(batch, numbers), recipe.noise, numbers), y_train[batch]
             scores = model.decide(bits)
             loss = F.cross_entropy(scores / recipe.temperature, labels)
@@ -144,11 +152,15 @@ def calibrate(model: BinaryNetwork, bits: Tensor) -> None:
 
 
 class _Frames:
-    """Encoded training frames; where they are square images, moved at random by up to ``shift``."""
+    """Encoded training frames; where they are square images, moved at random by up to ``shift``.
 
-    def __init__(self, encoder: Encoder, frames: IntArray, shift: int) -> None:
+    A share ``centred`` of them stays, and of the others some, by chance.
+    """
+
+    def __init__(self, encoder: Encoder, frames: IntArray, shift: int, centred: float) -> None:
         side = math.isqrt(frames.shape[1])
         self._encoder = encoder
+        self._centred = centred
         if shift == 0 or side * side != frames.shape[1]:
             self._bits, self._maps = encode(encoder, frames), None
             return
@@ -168,6 +180,8 @@ class _Frames:
         if self._maps is None:
             return self._bits[batch].float()
         chosen = torch.randint(len(self._maps), (len(batch),), generator=numbers)
+        stays = torch.rand(len(batch), generator=numbers) < self._centred
+        chosen[stays] = len(self._maps) // 2  # the map in the middle moves nothing
         bits: Tensor = self._encoder(self._bits[batch].gather(1, self._maps[chosen]))
         return bits
 

@@ -38,6 +38,8 @@ class Refinement:
     learning_rate: float = 0.02
     noise: float = 0.0
     shift: int = 1
+    centred: float = 0.4
+    rewiring: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Recipe:
         learning_rate: Adam's, at the start; it falls to 0 as a half cosine.
         noise: share of the encoded bits that is flipped in training, anew in each step.
         shift: pixels by which frames that are square images are moved at random in training.
+        centred: share of such frames that are not moved.
+        rewiring: share of the neurons of truth tables that try another input, twice an epoch, at
+            the start of training; see :mod:`htaflow.model.rewire`.
         refinement: how the hidden layers are trained further as truth tables, any functions of the
             inputs that they have found; or ``None`` to leave them thresholds of sums.
         annealing: share of training in which fan-in narrows to its target.
@@ -78,6 +83,8 @@ class Recipe:
     learning_rate: float
     noise: float
     shift: int = 0
+    centred: float = 0.0
+    rewiring: float = 0.0
     refinement: Refinement | None = None
     annealing: float = 0.6
     beta: float = 1.0

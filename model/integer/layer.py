@@ -1,0 +1,109 @@
+"""What every layer of an integer network has, and what flows between two of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from htaflow.model.errors import BadInputError
+
+IntArray = npt.NDArray[Any]
+"""An array of integers; which type they have does not matter."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """What flows between two layers: integers of one shape, each in ``[low, high]``."""
+
+    shape: tuple[int, ...]
+    low: int
+    high: int
+
+    @property
+    def count(self) -> int:
+        """Number of integers in one frame."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def signed(self) -> bool:
+        """Whether two's complement is needed."""
+        return self.low < 0
+
+    @property
+    def width(self) -> int:
+        """Bits of one integer: the fewest that hold ``low`` and ``high``."""
+        if self.signed:
+            return max(self.high.bit_length(), (-self.low - 1).bit_length()) + 1
+        return max(1, self.high.bit_length())
+
+    @property
+    def is_bits(self) -> bool:
+        """Whether every value is 0 or 1."""
+        return self.low == 0 and self.high == 1
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        return f"{shape} bits" if self.is_bits else f"{shape} integers {self.low}..{self.high}"
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Base of all layers. ``name`` is unique in a network and becomes a Verilog name."""
+
+    name: str
+
+    type: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, field.name, _compact(value))
+
+    @property
+    def tensors(self) -> dict[str, IntArray]:
+        """The layer's integer arrays by field name."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in named if isinstance(value, np.ndarray)}
+
+    @property
+    def scalars(self) -> dict[str, Any]:
+        """The layer's other fields, as they stand in the file's JSON header."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {
+            name: value
+            for name, value in named
+            if value is not None and not isinstance(value, np.ndarray)
+        }
+
+    def output(self, values: Values) -> Values:
+        """Return what the layer yields when fed ``values``."""
+        raise NotImplementedError
+
+    def reads(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Tell which of the ``values.count`` incoming values the layer has a wire to."""
+        return np.ones(values.count, np.bool_)
+
+    def problems(self, values: Values) -> Iterator[tuple[str, str]]:
+        """Yield (what is wrong, what to do) for this layer when fed ``values``."""
+        raise NotImplementedError
+
+
+def outside(values: IntArray, low: int, high: int) -> Iterator[int]:
+    """Yield the indices of ``values`` outside ``[low, high]``."""
+    return map(int, np.flatnonzero((values < low) | (values > high)))
+
+
+def _compact(values: npt.NDArray[Any]) -> IntArray:
+    """Return a read-only copy of ``values`` in the narrowest signed integer type that holds it."""
+    if values.dtype.kind not in "iu":
+        raise BadInputError(f"a network holds integers, not {values.dtype}")
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    for dtype in (np.int8, np.int16, np.int32, np.int64):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            compact = values.astype(dtype, order="C")
+            compact.flags.writeable = False
+            return compact
+    raise BadInputError(f"integers {low}..{high} do not fit 64 bits")

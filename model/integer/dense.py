@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -40,7 +41,7 @@ class Dense(Layer):
         rows, columns = np.divmod(some[word] * 8 + byte, self.weights.shape[1])
         return rows, columns
 
-    @property
+    @cached_property
     def fan_in(self) -> IntArray:
         """Number of nonzero weights of each neuron, ``[out]``."""
         return np.bincount(self.wires[0], minlength=len(self.weights))

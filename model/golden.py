@@ -3,17 +3,33 @@
 It is the reference for everything downstream. Activations are kept as bit planes, one row of
 ``uint64`` words for each bit of a frame, 64 frames to a word; so a neuron of small fan-in costs a
 few word operations for 64 frames. Wide neurons are matrix products instead, of small integers that
-a float holds exactly.
+a float holds exactly. The steps of a frame are executed like so many frames: the first of all
+frames, padded to whole words, then the second.
 """
 
 from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.errors import BadInputError
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Lookup, Network
+from htaflow.model.golden_spiking import spikes
+from htaflow.model.network import (
+    Accumulate,
+    ArgMax,
+    Dense,
+    Encode,
+    GroupSum,
+    IntArray,
+    Layer,
+    Lookup,
+    Network,
+    Spiking,
+    Steps,
+    Values,
+)
 
 Planes = npt.NDArray[np.uint64]
 """Bits of many frames, ``[bits, words]``: frame f is bit f % 64 of word f // 64."""
@@ -53,7 +69,8 @@ def run(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
 def trace(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
     """Return what each layer yields for each frame, by layer name, each ``[N, *shape]``.
 
-    Takes and raises what :func:`run` does.
+    Between a ``Steps`` and its ``Accumulate`` that is ``[N, steps, *shape]``. Takes and raises what
+    :func:`run` does.
     """
     return _execute(network, frames, [layer.name for layer in network.layers])
 
@@ -87,22 +104,43 @@ def _execute(
 ) -> dict[str, IntArray]:
     """Return what the layers named in ``wanted`` yield, each ``[N, *shape]``."""
     checked = check_frames(network, frames)
-    steps = [(layer.name, _prepare(layer)) for layer in network.layers]
+    steps = []
+    incoming = network.input
+    for layer, outgoing in zip(network.layers, network.values.values(), strict=True):
+        steps.append((layer.name, _prepare(layer, incoming), outgoing.steps))
+        incoming = outgoing
+    most = max((passes or 1) for _, _, passes in steps)
+    size = max(64, _BLOCK // most // 64 * 64)
     blocks = []
-    for start in range(0, max(1, len(checked)), _BLOCK):
-        values: npt.NDArray[Any] = checked[start : start + _BLOCK]
-        count = len(values)
+    for start in range(0, max(1, len(checked)), size):
+        values: npt.NDArray[Any] = checked[start : start + size]
+        frames_here = count = len(values)
         block = {}
-        for name, step in steps:
+        for name, step, passes in steps:
             values = step(values, count)
+            count = frames_here if passes is None else passes * _padded(frames_here)
+            planes = values.dtype == np.uint64
+            if passes is None and not planes:
+                values = values[:count]
             if name in wanted:
-                planes = values.dtype == np.uint64
-                block[name] = _unpack(values, count) if planes else values
+                rows = _unpack(values, count) if planes else values
+                block[name] = rows if passes is None else _by_frame(rows, passes, frames_here)
         blocks.append(block)
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _prepare(layer: Layer) -> _Step:
+def _padded(frames: int) -> int:
+    """Return how many frames fill the words that ``frames`` take."""
+    return -(-frames // 64) * 64
+
+
+def _by_frame(rows: IntArray, steps: int, frames: int) -> IntArray:
+    """Return rows in the order of execution, step by step, as ``[frames, steps, ...]``."""
+    padded = rows.reshape(steps, _padded(frames), *rows.shape[1:])
+    return np.ascontiguousarray(padded[:, :frames].swapaxes(0, 1))
+
+
+def _prepare(layer: Layer, incoming: Values) -> _Step:
     """Return the step that executes ``layer``; what does not depend on the frames is done here."""
     if isinstance(layer, Encode):
         return _encode(layer)
@@ -110,6 +148,12 @@ def _prepare(layer: Layer) -> _Step:
         return _scores(layer) if layer.thresholds is None else _compare(layer)
     if isinstance(layer, Lookup):
         return _tables(layer)
+    if isinstance(layer, Steps):
+        return _present(layer)
+    if isinstance(layer, Spiking):
+        return _spike(layer, incoming.steps or 1)
+    if isinstance(layer, Accumulate):
+        return _accumulate(incoming.steps or 1)
     if isinstance(layer, GroupSum):
         return _vote(layer)
     if isinstance(layer, ArgMax):
@@ -204,6 +248,48 @@ def _tables(layer: Lookup) -> _Step:
     return step
 
 
+def _present(layer: Steps) -> _Step:
+    """The planes of each step, one step's words after another's."""
+
+    def step(planes: npt.NDArray[Any], count: int) -> Planes:
+        if layer.coding == "direct":
+            return np.tile(planes, (1, layer.steps))
+        size, words = len(planes) // layer.steps, planes.shape[1]
+        runs = planes.reshape(layer.steps, size, words).transpose(1, 0, 2)
+        return np.ascontiguousarray(runs).reshape(size, layer.steps * words)
+
+    return step
+
+
+def _spike(layer: Spiking, steps: int) -> _Step:
+    """The spikes of every step, as planes ``[out, words]``."""
+    # What all neurons sum in all steps, before anything fires, would take much memory.
+    parts = [
+        (part, _scores(replace(layer.sums, weights=layer.weights[part])))
+        for part in _parts(len(layer.weights), _NARROW_NEURONS)
+    ]
+
+    def step(planes: npt.NDArray[Any], count: int) -> Planes:
+        out = np.empty((len(layer.weights), planes.shape[1]), np.uint64)
+        for part, sums in parts:
+            by_step = sums(planes, count).T.reshape(len(out[part]), steps, -1)
+            out[part] = _pack(spikes(layer, part, by_step).reshape(len(out[part]), -1))
+        return out
+
+    return step
+
+
+def _accumulate(steps: int) -> _Step:
+    """The sums over the steps, ``[frames, ...]``; some frames more, which fill a word."""
+
+    def step(values: npt.NDArray[Any], count: int) -> IntArray:
+        rows = _unpack(values, count) if values.dtype == np.uint64 else values
+        by_step = rows.reshape(steps, count // steps, *rows.shape[1:])
+        return np.asarray(by_step.sum(axis=0, dtype=np.int32))
+
+    return step
+
+
 def _look_up(tables: IntArray, inputs: Planes) -> Planes:
     """Return the planes ``[out, words]`` of tables ``[out, 2**K]`` on inputs ``[K, out, words]``.
 
@@ -232,7 +318,8 @@ def _vote(layer: GroupSum) -> _Step:
     """The popcount of each group, ``[frames, groups]``."""
 
     def step(planes: npt.NDArray[Any], count: int) -> IntArray:
-        members = planes.reshape(layer.groups, -1, planes.shape[1]).transpose(1, 0, 2)
+        size = len(planes) // layer.groups
+        members = planes.reshape(layer.groups, size, planes.shape[1]).transpose(1, 0, 2)
         return np.ascontiguousarray(_numbers(_count(members), count).T)
 
     return step

@@ -19,12 +19,15 @@ from htaflow.model.integer.dense import Dense
 from htaflow.model.integer.encode import MAX_FEATURE_BITS, Encode
 from htaflow.model.integer.layer import IntArray, Layer, Values
 from htaflow.model.integer.lookup import MAX_LOOKUP_INPUTS, Lookup
+from htaflow.model.integer.spiking import Spiking
+from htaflow.model.integer.steps import Accumulate, Steps
 from htaflow.model.integer.vote import ArgMax, GroupSum
 
 __all__ = [
     "LAYER_TYPES",
     "MAX_FEATURE_BITS",
     "MAX_LOOKUP_INPUTS",
+    "Accumulate",
     "ArgMax",
     "Dense",
     "Encode",
@@ -34,6 +37,8 @@ __all__ = [
     "Lookup",
     "Network",
     "Problem",
+    "Spiking",
+    "Steps",
     "Values",
     "describe_problems",
     "find_problems",
@@ -44,7 +49,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN = {"clk", "rst", "top", "layers"}  # names of the Verilog around the layers
 
 LAYER_TYPES: dict[str, type[Layer]] = {
-    layer.type: layer for layer in (Encode, Dense, Lookup, GroupSum, ArgMax)
+    layer.type: layer
+    for layer in (Encode, Dense, Lookup, Steps, Spiking, Accumulate, GroupSum, ArgMax)
 }
 
 
@@ -148,11 +154,17 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
             found.append(Problem(where, f"{more} more problems like these", "fix them too"))
         if problems:
             return found  # what this layer would yield is not known
-        values = layer.output(values)
+        steps, values = values.steps, layer.output(values)
+        if steps is not None and values.steps is None and not isinstance(layer, Accumulate):
+            found.append(Problem(where, "it does not work step by step", _SUM_STEPS))
+            return found
+    if values.steps is not None:
+        found.append(Problem("network", "it ends within the steps of a frame", _SUM_STEPS))
     return found
 
 
 MAX_PROBLEMS_A_LAYER = 20
+_SUM_STEPS = "put an Accumulate after the steps"
 _NAME_RULE = (
     "use a lower-case letter, then at most 39 letters, digits or _; not clk, rst, top or layers"
 )

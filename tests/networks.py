@@ -3,7 +3,19 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Lookup, Network
+from htaflow.model.network import (
+    Accumulate,
+    ArgMax,
+    Dense,
+    Encode,
+    GroupSum,
+    IntArray,
+    Layer,
+    Lookup,
+    Network,
+    Spiking,
+    Steps,
+)
 
 ENDINGS = ("bits", "votes", "scores", "class of votes", "class of scores")
 """What the last layers of a random network are."""
@@ -52,6 +64,73 @@ def random_lookup(
     tables = rng.integers(0, 2, (outputs, 1 << fan_in))
     tables[rng.random(outputs) < 0.1] = rng.integers(0, 2)
     return Lookup(name, rng.integers(0, inputs, (outputs, fan_in)), tables)
+
+
+def random_spiking(
+    rng: np.random.Generator, name: str, inputs: int, outputs: int, *, fan_in: int | None = None
+) -> Spiking:
+    """A layer of spiking neurons of any kind; some spike always, some never."""
+    dense = random_dense(
+        rng, name, inputs, outputs, fan_in=fan_in, thresholds=False, unipolar=rng.random() < 0.7
+    )
+    fraction = int(rng.choice((0, 0, 1, 3)))
+    reset = str(rng.choice(("subtract", "zero")))
+    thresholds = rng.integers(1, 2 + (4 << fraction), outputs)
+    biases = rng.integers(-3 << fraction, (3 << fraction) + 1, outputs)
+    drops = rng.integers(1, 2 + (4 << fraction), outputs)
+    return Spiking(
+        name,
+        dense.weights,
+        thresholds,
+        biases if rng.random() < 0.5 else None,
+        drops if reset == "subtract" and rng.random() < 0.3 else None,
+        None if rng.random() < 0.5 else int(rng.integers(1, 5)),
+        reset,
+        dense.inputs,
+        fraction,
+    )
+
+
+def random_spiking_network(
+    rng: np.random.Generator,
+    *,
+    steps: int = 4,
+    features: int = 6,
+    bits: int = 12,
+    hidden: tuple[int, ...] = (8, 6),
+    fan_in: int | None = 4,
+    stateless: float = 0.2,
+    ending: str = "class of votes",
+    classes: int = 3,
+) -> Network:
+    """A network of ``steps`` steps a frame, with one of :data:`ENDINGS`.
+
+    A share ``stateless`` of the hidden layers does not spike: sums and truth tables.
+    """
+    coding = "split" if rng.random() < 0.3 else "direct"
+    encoded = bits * steps if coding == "split" else bits
+    layers: list[Layer] = [random_encode(rng, features, encoded, 4, bool(rng.integers(2)))]
+    layers.append(Steps("steps", steps, coding))
+    width = bits
+    for number, count in enumerate(hidden, 1):
+        last = number == len(hidden) and ending.endswith("votes")
+        size = -(-count // classes) * classes if last else count  # votes need equal groups
+        name = f"hidden{number}"
+        if rng.random() >= stateless:
+            layers.append(random_spiking(rng, name, width, size, fan_in=fan_in))
+        elif rng.random() < 0.5:
+            layers.append(random_dense(rng, name, width, size, fan_in=fan_in))
+        else:
+            layers.append(random_lookup(rng, name, width, size, min(fan_in or 6, 6)))
+        width = size
+    if ending.endswith("votes"):
+        layers.append(GroupSum("vote", classes))
+    elif ending.endswith("scores"):
+        layers.append(random_dense(rng, "head", width, classes, fan_in=fan_in, thresholds=False))
+    layers.append(Accumulate("count"))
+    if ending.startswith("class"):
+        layers.append(ArgMax("argmax"))
+    return Network("spiking", tuple(layers))
 
 
 def random_network(

@@ -73,9 +73,9 @@ class Dense(Layer):
         """``[out]`` bits, or ``[out]`` scores when there are no thresholds."""
         out = (len(self.weights),)
         if self.thresholds is not None:
-            return Values(out, 0, 1)
+            return Values(out, 0, 1, values.steps)
         low, high = self.bounds
-        return Values(out, int(low.min(initial=0)), int(high.max(initial=0)))
+        return Values(out, int(low.min(initial=0)), int(high.max(initial=0)), values.steps)
 
     def reads(self, values: Values) -> npt.NDArray[np.bool_]:
         """Tell which inputs have a weight that is not zero."""

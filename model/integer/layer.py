@@ -15,15 +15,20 @@ IntArray = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Values:
-    """What flows between two layers: integers of one shape, each in ``[low, high]``."""
+    """What flows between two layers: integers of one shape, each in ``[low, high]``.
+
+    ``steps`` is how many such sets of integers make a frame, one after another, between a layer
+    :class:`htaflow.model.integer.steps.Steps` and an ``Accumulate``; ``None`` elsewhere.
+    """
 
     shape: tuple[int, ...]
     low: int
     high: int
+    steps: int | None = None
 
     @property
     def count(self) -> int:
-        """Number of integers in one frame."""
+        """Number of integers in one frame, or in one step of it."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
@@ -45,7 +50,8 @@ class Values:
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))
-        return f"{shape} bits" if self.is_bits else f"{shape} integers {self.low}..{self.high}"
+        what = f"{shape} bits" if self.is_bits else f"{shape} integers {self.low}..{self.high}"
+        return what if self.steps is None else f"{what} in each of {self.steps} steps"
 
 
 @dataclass(frozen=True, eq=False)

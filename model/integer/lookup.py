@@ -32,7 +32,7 @@ class Lookup(Layer):
 
     def output(self, values: Values) -> Values:
         """``[out]`` bits."""
-        return Values((len(self.source),), 0, 1)
+        return Values((len(self.source),), 0, 1, values.steps)
 
     def reads(self, values: Values) -> npt.NDArray[np.bool_]:
         """Tell which inputs some neuron looks at."""

@@ -17,7 +17,7 @@ class GroupSum(Layer):
 
     def output(self, values: Values) -> Values:
         """``[groups]`` scores from 0 to the size of a group."""
-        return Values((self.groups,), 0, values.count // self.groups)
+        return Values((self.groups,), 0, values.count // self.groups, values.steps)
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """The bits must divide evenly into groups."""

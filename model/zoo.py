@@ -33,7 +33,7 @@ class Refinement:
     """A second training, of the tables that sparse neurons have become; see :class:`Recipe`."""
 
     temperature: float
-    epochs: int = 24
+    epochs: int = 80
     batch: int = 256
     learning_rate: float = 0.02
     noise: float = 0.0
@@ -92,8 +92,11 @@ class Recipe:
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
 
 
-def _tabled_mnist(name: str, first: int, second: int, fan_in: int = 6) -> Recipe:
-    """Return a recipe for MNIST whose neurons are any functions of ``fan_in`` pixels or bits."""
+def _tabled_mnist(name: str, first: int, second: int, fan_in: int = 6, epochs: int = 80) -> Recipe:
+    """Return a recipe for MNIST whose neurons are any functions of ``fan_in`` pixels or bits.
+
+    A few epochs find wires to start from; ``epochs`` more, as tables, better wires and functions.
+    """
     spread = math.sqrt(second / 10)  # of a class's votes, were they random
     return Recipe(
         name=name,
@@ -103,11 +106,11 @@ def _tabled_mnist(name: str, first: int, second: int, fan_in: int = 6) -> Recipe
         hidden=(Neurons(first, fan_in, 100), Neurons(second, fan_in, 60)),
         head="vote",
         temperature=0.65 * spread,
-        epochs=25,
+        epochs=6,
         batch=256,
         learning_rate=0.02,
         noise=0.01,
-        refinement=Refinement(temperature=0.42 * spread),
+        refinement=Refinement(temperature=0.42 * spread, epochs=epochs),
     )
 
 
@@ -167,10 +170,10 @@ ZOO = {
             noise=0.01,
         ),
         _tabled_mnist("mnist-up5k", 1200, 500, fan_in=4),
-        _tabled_mnist("mnist-xs", 600, 300),
-        _tabled_mnist("mnist-s", 1000, 500),
-        _tabled_mnist("mnist-m", 1500, 900),
-        _tabled_mnist("mnist-l", 2200, 1500),
+        _tabled_mnist("mnist-xs", 540, 260),
+        _tabled_mnist("mnist-s", 880, 440),
+        _tabled_mnist("mnist-m", 1800, 1140, epochs=60),
+        _tabled_mnist("mnist-l", 2400, 1600, epochs=50),
     )
 }
 

@@ -1,17 +1,18 @@
 """Encoders: integer features in, bits out, in one beat a frame or in several."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from htaflow.hw.known import Known
+from htaflow.hw.component import LayerComponent
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import Logic
 from htaflow.hw.popcount import at_least
+from htaflow.hw.schedule import PASS, REGISTER, TAKE, Pipeline
 from htaflow.model.network import Encode
 
 MAX_THRESHOLDS = 8
@@ -37,32 +38,7 @@ def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
     return logic
 
 
-class Encoder(wiring.Component):
-    """A component that encodes: its ports bear the layer's name in the Verilog.
-
-    Parameters:
-        name: the layer's name.
-        members: the component's members, as a signature has them.
-    """
-
-    def __init__(self, name: str, members: Mapping[str, wiring.Member]) -> None:
-        self.name = name
-        super().__init__(members)
-        for member, port in self.signature.members.create(path=(name,)).items():
-            setattr(self, member, port)
-
-    @property
-    def modules(self) -> dict[str, str]:
-        """Verilog of the modules that the component instantiates, by name."""
-        return {}
-
-    @property
-    def probe(self) -> str:
-        """Path, from the core, of the payload that the component holds for the next."""
-        return f"{self.name}.{self.name}__output__payload"
-
-
-class FrameEncoder(Encoder):
+class FrameEncoder(LayerComponent):
     """Encode a frame that comes in one beat.
 
     Latency: 1 cycle. Initiation interval: 1 cycle. A beat with ``error`` is taken and dropped, and
@@ -77,17 +53,13 @@ class FrameEncoder(Encoder):
         output: stream of frames of bits, the encoder's bit 0 lowest.
     """
 
-    input: stream.Interface
-    output: stream.Interface
-
-    latency = 1
-    interval = 1
+    pipelines = (REGISTER,)
 
     def __init__(self, layer: Encode, layout: InputLayout) -> None:
         if layout.beats != 1:
             raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
         self.logic = encode_logic(layer, layout)
-        self.known: Known | None = self.logic.known_outputs()
+        self.known = self.logic.known_outputs()
         super().__init__(
             layer.name,
             {
@@ -131,7 +103,7 @@ class _Chain:
     bits: list[int] = field(default_factory=list)  # the encoder's bits, first beat first
 
 
-class BeatEncoder(Encoder):
+class BeatEncoder(LayerComponent):
     """Encode a frame that comes in several beats, keeping bits and no features.
 
     Each beat's features are compared as they come and the bits shifted into place, so a frame
@@ -151,18 +123,13 @@ class BeatEncoder(Encoder):
         output: stream of frames of bits, the encoder's bit 0 lowest.
     """
 
-    input: stream.Interface
-    output: stream.Interface
-
     def __init__(self, layer: Encode, layout: InputLayout, used: Iterable[int]) -> None:
         if layout.beats < 2:
             raise ValueError("BeatEncoder takes two or more beats a frame")
         self.layer = layer
         self.layout = layout
-        self.latency = layout.beats
-        self.interval = layout.beats
+        self.pipelines = (Pipeline([TAKE] * (layout.beats - 1) + [PASS]),)
         self._used = sorted(set(used))
-        self.known: Known | None = None  # each bit has its own place in a shift register
         super().__init__(
             layer.name,
             {

@@ -1,10 +1,11 @@
 # amaranth: UnusedElaboratable=no
 # A core may be made only to ask for its cycles and layouts.
-"""A network in hardware: one stage a layer, streams between them."""
+"""A network in hardware: one part a layer, streams between them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from htaflow.hw.component import LayerComponent
 from htaflow.hw.cut import cut
 from htaflow.hw.dense import dense_logic
 from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
@@ -19,7 +21,8 @@ from htaflow.hw.known import Known
 from htaflow.hw.layout import InputLayout, layouts
 from htaflow.hw.logic import Logic
 from htaflow.hw.lookup import lookup_logic
-from htaflow.hw.stage import Stage, chain_instance, chain_modules
+from htaflow.hw.schedule import Schedule, schedule
+from htaflow.hw.stage import CHAIN, Stage, chain_instance, chain_modules
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.vote import argmax_logic, group_sum_logic
 from htaflow.model.errors import BadInputError, nearest
@@ -60,20 +63,41 @@ def check_pipeline(
             )
 
 
+Part = LayerComponent | Stage
+"""What the chain consists of."""
+
+
 @dataclass(frozen=True)
-class PlacedStage:
-    """A layer's name and type, what it yields, and the component that computes it."""
+class PlacedLayer:
+    """Where a layer is in the hardware, and when.
+
+    Attributes:
+        name: the layer's name.
+        type: its type.
+        values: what it yields.
+        probe: path, from the core, of the payload that holds what it yields.
+        transfers: in how many transfers that leaves it, for a frame.
+        latency: cycles from the transfer of the last that the layer before yields, for a frame, to
+            that of the last that it yields itself. Windows may be complete before the last pixel
+            has come: then it is below 0.
+        interval: cycles for which a frame occupies it if others neither block nor starve it.
+    """
 
     name: str
     type: str
     values: Values
-    component: FrameEncoder | BeatEncoder | Stage
+    probe: str
+    transfers: int
+    latency: int
+    interval: int
 
 
 class NetworkCore(wiring.Component):
     """A whole network, unrolled: every neuron its own logic.
 
-    Latency: the sum of the stages' latencies. Initiation interval: the largest of theirs.
+    Latency and initiation interval are what :mod:`htaflow.hw.schedule` finds. Where every layer
+    takes a frame in one transfer, the latency is the sum of the layers' latencies, and the interval
+    the largest of theirs.
 
     Parameters:
         network: what is built.
@@ -86,9 +110,11 @@ class NetworkCore(wiring.Component):
             for any number.
 
     Attributes:
-        stages: the layers in order.
+        parts: the chain, the encoder first.
+        layers: the layers in order.
         latency: cycles from the transfer of a frame's first beat to that of its result.
         interval: cycles between results when nothing stalls.
+        held: frames that it takes when nothing takes its results.
         input_layout, output_layout: how frames and results lie on the bus.
 
     Members:
@@ -113,17 +139,13 @@ class NetworkCore(wiring.Component):
         self.depth = depth
         self.input_layout, self.output_layout = layouts(network, bus_bits)
         self._check_widths()
-        self._encoder = _encoder(network, self.input_layout)
-        self._layers = _layers(
-            network, target, self._encoder.known, names if pipeline is None else pipeline, depth
+        placed = _build(
+            network, self.input_layout, target, names if pipeline is None else pipeline, depth
         )
-        components = [self._encoder, *self._layers]
-        self.stages = [
-            PlacedStage(layer.name, layer.type, network.values[layer.name], component)
-            for layer, component in zip(network.layers, components, strict=True)
-        ]
-        self.latency = sum(stage.component.latency for stage in self.stages)
-        self.interval = max(stage.component.interval for stage in self.stages)
+        self.parts = [part for parts in placed for part in parts]
+        cycles = schedule([pipeline for part in self.parts for pipeline in part.pipelines])
+        self.layers = list(_place(network, placed, cycles))
+        self.latency, self.interval, self.held = cycles.latency, cycles.interval, cycles.held
         super().__init__(
             {
                 "input": In(stream.Signature(beat_layout(self.input_layout))),
@@ -133,21 +155,27 @@ class NetworkCore(wiring.Component):
 
     @property
     def modules(self) -> dict[str, str]:
-        """Verilog of the combinational modules that the core instantiates, by name."""
-        chain = chain_modules(self._layers) if self._layers else {}
-        return self._encoder.modules | chain
+        """Verilog of the modules that the core instantiates, by name."""
+        found: dict[str, str] = {}
+        for run in _runs(self.parts):
+            found |= run.modules if isinstance(run, LayerComponent) else chain_modules(run)
+        return found
 
     def elaborate(self, platform: object) -> Module:
-        """Chain the encoder and the stages."""
+        """Chain the parts; stages that follow one another are one chain of text."""
         m = Module()
-        m.submodules[self._encoder.name] = self._encoder
-        wiring.connect(m, wiring.flipped(self.input), self._encoder.input)
-        upstream = self._encoder.output
-        if self._layers:
-            bits = len(self._layers[-1].logic.outputs)
-            downstream = stream.Signature(unsigned(bits)).create(path=("result",))
-            m.submodules.layers = chain_instance(upstream, downstream)
-            upstream = downstream
+        upstream = wiring.flipped(self.input)
+        for run in _runs(self.parts):
+            if isinstance(run, LayerComponent):
+                m.submodules[run.name] = run
+                wiring.connect(m, upstream, run.input)
+                upstream = run.output
+            else:
+                bits, chain = len(run[-1].logic.outputs), run[0].chain
+                downstream = stream.Signature(unsigned(bits)).create(path=(f"{chain}_result",))
+                m.submodules[chain] = chain_instance(chain, upstream, downstream)
+                # What drives it is the instance; whoever follows reads it.
+                upstream = downstream
         m.d.comb += [
             self.output.valid.eq(upstream.valid),
             upstream.ready.eq(self.output.ready),
@@ -184,6 +212,45 @@ class NetworkCore(wiring.Component):
                 )
 
 
+def _runs(parts: Sequence[Part]) -> Iterator[LayerComponent | list[Stage]]:
+    """Yield the components, and the stages between them together."""
+    for chain, run in groupby(parts, lambda part: part.chain if isinstance(part, Stage) else None):
+        if chain is None:
+            yield from (part for part in run if isinstance(part, LayerComponent))
+        else:
+            yield [part for part in run if isinstance(part, Stage)]
+
+
+def _build(
+    network: Network,
+    layout: InputLayout,
+    target: Target,
+    pipeline: Sequence[str],
+    depth: float | None,
+) -> list[list[Part]]:
+    """Return for each layer its parts.
+
+    Stages of layers in ``pipeline`` end in a register; those that do are cut to ``depth``.
+    """
+    encoder = _encoder(network, layout)
+    placed: list[list[Part]] = [[encoder]]
+    values = network.values
+    incoming, known = values[network.encode.name], encoder.known
+    chains = 0
+    for layer in network.layers[1:]:
+        before = placed[-1][-1]
+        logic = layer_logic(layer, incoming, target, known)
+        registered = layer.name in pipeline
+        cuts = cut(logic, depth) if registered and depth is not None else ()
+        if not isinstance(before, Stage):
+            chains += 1
+        chain = CHAIN if chains == 1 else f"{CHAIN}{chains}"
+        placed.append([Stage(layer.name, logic, registered, cuts, chain)])
+        known = logic.known_outputs()
+        incoming = values[layer.name]
+    return placed
+
+
 def _encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncoder:
     """Return the encoder of ``network``, of which only the bits that are used need be kept."""
     if layout.beats == 1:
@@ -191,28 +258,26 @@ def _encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncode
     return BeatEncoder(network.encode, layout, _used_bits(network))
 
 
-def _layers(
-    network: Network,
-    target: Target,
-    known: Known | None,
-    pipeline: Sequence[str],
-    depth: float | None,
-) -> list[Stage]:
-    """Return a stage for each layer after the encoder; those in ``pipeline`` end in a register.
-
-    ``known`` is what is known of the encoder's bits. Stages with a register are cut to ``depth``.
-    """
-    stages: list[Stage] = []
-    values = network.values
-    incoming = values[network.encode.name]
-    for layer in network.layers[1:]:
-        logic = layer_logic(layer, incoming, target, known)
-        registered = layer.name in pipeline
-        parts = cut(logic, depth) if registered and depth is not None else ()
-        stages.append(Stage(layer.name, logic, registered, parts))
-        known = logic.known_outputs()
-        incoming = values[layer.name]
-    return stages
+def _place(
+    network: Network, placed: Sequence[Sequence[Part]], cycles: Schedule
+) -> Iterator[PlacedLayer]:
+    """Yield where and when each layer is; ``placed`` are its parts."""
+    passages = iter(cycles.passages)
+    done, transfers = 0, 1
+    for layer, parts in zip(network.layers, placed, strict=True):
+        before, busy = done, 1
+        for part in parts:
+            for passage in islice(passages, len(part.pipelines)):
+                done, transfers, busy = passage.done, passage.transfers, max(busy, passage.busy)
+        yield PlacedLayer(
+            layer.name,
+            layer.type,
+            network.values[layer.name],
+            parts[-1].probe,
+            transfers,
+            done - before,
+            busy,
+        )
 
 
 def _used_bits(network: Network) -> list[int]:

@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from amaranth.hdl import ClockSignal, Instance, ResetSignal
 from amaranth.lib import stream
 
+from htaflow.hw.known import Known
 from htaflow.hw.logic import Logic
+from htaflow.hw.schedule import REGISTER, Pipeline
 
 CHAIN = "layers"
-"""Name of the chain's module and of its instance."""
+"""Name of a chain's module and of its instance; those of further chains are numbered."""
 
 
 @dataclass(frozen=True)
@@ -30,34 +32,36 @@ class Stage:
 
     Latency: 1 cycle, 0 without a register, one for each of ``parts`` if it is cut into parts with a
     register after each. Initiation interval: 1 cycle. A register moves on whenever it is empty or
-    its frame is taken, so a stall costs exactly the cycles for which the consumer stalls.
+    its transfer is taken, so a stall costs exactly the cycles for which the consumer stalls.
 
     Parameters:
         name: the layer's name.
         logic: what is computed, from ``len(logic.inputs)`` bits to ``len(logic.outputs)`` bits.
         registered: whether a register follows it.
         parts: the logic cut into parts, as :func:`htaflow.hw.cut.cut` does; by default it is whole.
+        chain: name of the chain that it is in.
     """
 
     name: str
     logic: Logic
     registered: bool = True
     parts: Sequence[Logic] = ()
+    chain: str = CHAIN
 
     @property
-    def latency(self) -> int:
-        """Cycles from a frame's arrival to that of its result."""
-        return max(1, len(self.parts)) if self.registered else 0
+    def pipelines(self) -> Sequence[Pipeline]:
+        """Its registers."""
+        return (REGISTER,) * max(1, len(self.parts)) if self.registered else ()
 
     @property
-    def interval(self) -> int:
-        """Cycles between frames."""
-        return 1
+    def known(self) -> Known:
+        """What is known of the bits that it yields."""
+        return self.logic.known_outputs()
 
     @property
     def probe(self) -> str:
         """Path, from the core, of the payload that the stage holds for the next."""
-        return f"{CHAIN}.{self.name}__output__payload"
+        return f"{self.chain}.{self.name}__output__payload"
 
     @property
     def modules(self) -> dict[str, str]:
@@ -113,11 +117,12 @@ def _place(logic: Logic, upstream: str, own: str, *, registered: bool) -> list[s
 def chain_modules(stages: Sequence[Stage]) -> dict[str, str]:
     """Return the Verilog of ``stages`` (at least one) in a chain, by module name.
 
-    Module ``layers`` has ports ``clk``, ``rst`` (synchronous) and the streams ``input`` and
-    ``output``, input 0 of the first stage's logic and output 0 of the last one's in the low bit.
+    The module that they name as their chain has ports ``clk``, ``rst`` (synchronous) and the
+    streams ``input`` and ``output``, input 0 of the first stage's logic and output 0 of the last
+    one's in the low bit.
     """
     lines = [
-        f"module {CHAIN}(",
+        f"module {stages[0].chain}(",
         "  input wire clk,",
         "  input wire rst,",
         f"  input wire [{len(stages[0].logic.inputs) - 1}:0] input__payload,",
@@ -140,16 +145,18 @@ def chain_modules(stages: Sequence[Stage]) -> dict[str, str]:
         "endmodule",
         "",
     ]
-    found = {CHAIN: "\n".join(lines)}
+    found = {stages[0].chain: "\n".join(lines)}
     for stage in stages:
         found |= stage.modules
     return found
 
 
-def chain_instance(upstream: stream.Interface, downstream: stream.Interface) -> Instance:
-    """Return an instance of a chain of stages between two streams."""
+def chain_instance(
+    chain: str, upstream: stream.Interface, downstream: stream.Interface
+) -> Instance:
+    """Return an instance of a chain of stages, module ``chain``, between two streams."""
     return Instance(
-        CHAIN,
+        chain,
         i_clk=ClockSignal(),
         i_rst=ResetSignal(),
         i_input__payload=upstream.payload,

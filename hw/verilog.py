@@ -93,17 +93,19 @@ def describe(core: NetworkCore) -> dict[str, Any]:
         "depth": core.depth,
         "latency_cycles": core.latency,
         "interval_cycles": core.interval,
+        "frames_held": core.held,
         "stages": [
             {
-                "name": stage.name,
-                "type": stage.type,
-                "latency_cycles": stage.component.latency,
-                "interval_cycles": stage.component.interval,
-                "count": stage.values.count,
-                "width": stage.values.width,
-                "probe": f"core.{stage.component.probe}",
+                "name": layer.name,
+                "type": layer.type,
+                "latency_cycles": layer.latency,
+                "interval_cycles": layer.interval,
+                "transfers": layer.transfers,
+                "count": layer.values.count,
+                "width": layer.values.width,
+                "probe": f"core.{layer.probe}",
             }
-            for stage in core.stages
+            for layer in core.layers
         ],
         "outputs": [field.describe() for field in core.output_layout.fields],
     }
@@ -112,9 +114,9 @@ def describe(core: NetworkCore) -> dict[str, Any]:
 def _header(interface: dict[str, Any], core: NetworkCore) -> str:
     """Return the comment on top of the Verilog: where it comes from and how to drive it."""
     layers = [
-        f"  {stage.name} ({stage.type}): {stage.values}, "
-        f"{_count(stage.component.latency, 'cycle')}, core.{stage.component.probe}"
-        for stage in core.stages
+        f"  {layer.name} ({layer.type}): {layer.values}, "
+        f"{_count(layer.latency, 'cycle')}, core.{layer.probe}"
+        for layer in core.layers
     ]
     results = [
         f"  {field.name}: {field.values.count} x {field.element_bits} bits from bit {field.offset}"

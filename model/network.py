@@ -45,8 +45,8 @@ __all__ = [
     "is_name",
 ]
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_TAKEN = {"clk", "rst", "top", "layers"}  # names of the Verilog around the layers
+_NAME = re.compile(r"(?!layers\d*$)[a-z][a-z0-9_]{0,39}")
+_TAKEN = {"clk", "rst", "top"}  # these, and layers, are names of the Verilog around the layers
 
 LAYER_TYPES: dict[str, type[Layer]] = {
     layer.type: layer
@@ -166,7 +166,8 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
 MAX_PROBLEMS_A_LAYER = 20
 _SUM_STEPS = "put an Accumulate after the steps"
 _NAME_RULE = (
-    "use a lower-case letter, then at most 39 letters, digits or _; not clk, rst, top or layers"
+    "use a lower-case letter, then at most 39 letters, digits or _; not clk, rst, top, nor layers, "
+    "alone or with a number"
 )
 
 

@@ -295,23 +295,31 @@ class Monitor:
 
 
 class Probe:
-    """Notes what a stage holds for one frame: the ``position``-th that leaves it."""
+    """Notes what a stage holds for one frame: the ``position``-th that leaves it.
 
-    def __init__(self, dut: Handle, path: str, position: int) -> None:
+    A frame is so many ``transfers``; they are noted as one word, the first in its low bits, in the
+    cycle of the last.
+    """
+
+    def __init__(self, dut: Handle, path: str, position: int, transfers: int) -> None:
         prefix = path.removesuffix("__payload")
         self._payload = find(dut, path)
         self._valid = find(dut, f"{prefix}__valid")
         self._ready = find(dut, f"{prefix}__ready")
-        self._to_come = position
+        self._to_come = position * transfers
+        self._transfers = transfers
+        self._words: list[str] = []
         self.seen: Sighting | None = None
 
     def sample(self, cycle: int) -> None:
-        """Look at this cycle: a frame leaves when valid and ready are both 1."""
-        if read(self._valid) != "1" or read(self._ready) != "1":
+        """Look at this cycle: a transfer happens when valid and ready are both 1."""
+        if self.seen or read(self._valid) != "1" or read(self._ready) != "1":
             return
-        if not self._to_come:
-            self.seen = Sighting(cycle, get_sim_time("ns"), show(read(self._payload)))
         self._to_come -= 1
+        if self._to_come < 0:
+            self._words.insert(0, read(self._payload))
+        if len(self._words) == self._transfers:
+            self.seen = Sighting(cycle, get_sim_time("ns"), show("".join(self._words)))
 
 
 class Scoreboard:
@@ -496,7 +504,9 @@ class TB:
         position = self.options["probe"]
         for stage in self.interface["stages"] if position is not None else ():
             with suppress(KeyError):
-                probes[stage["name"]] = Probe(self.dut, stage["probe"], position)
+                probes[stage["name"]] = Probe(
+                    self.dut, stage["probe"], position, stage["transfers"]
+                )
         return probes
 
     def _progress(self, frames: int) -> Callable[[int, int], None]:
@@ -581,9 +591,10 @@ async def reset(dut: Handle) -> None:
     """Reset with the pipeline full, then in the middle of a frame: nothing of it comes out."""
     tb = TB(dut, "reset")
     count = len(tb.beats[0])
-    old = [f % tb.frames for f in range(tb.interface["latency_cycles"] + 4)]
+    old = [f % tb.frames for f in range(tb.interface["frames_held"] + 4)]
     new = [(f + 1) % tb.frames for f in range(8)]
-    cycles = 2 * len(old) * max(count, tb.interface["interval_cycles"])
+    apart = max(count, tb.interface["interval_cycles"])
+    cycles = tb.interface["latency_cycles"] + len(old) * apart
     held = itertools.chain.from_iterable(map(tb.frame, old))
     full = await tb.run(held, [], no_stalls(), always_stall(), cycles=cycles)
     waited = read(dut.m_axis_tvalid) == "1"

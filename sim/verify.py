@@ -28,8 +28,8 @@ LEVELS = ("rtl",)
 RANDOM_FRAMES = 1000
 """Frames simulated when a run has no test set and none were asked for."""
 
-STALLED_FRAMES, STALLED_BEATS = 500, 2000
-"""At most so many frames, of so many beats together, also go through with random stalls."""
+STALLED_FRAMES, STALLED_CYCLES = 500, 2000
+"""At most so many frames, that take so many cycles together, also go through with random stalls."""
 
 
 def verify(
@@ -150,6 +150,7 @@ def _bench(
     simulator: Simulator,
 ) -> Bench:
     inputs, outputs = layouts(network, interface["bus_bits"])
+    cycles = max(inputs.beats, interface["interval_cycles"])
     return Bench(
         interface,
         (run / "rtl" / "top.v",),
@@ -157,7 +158,7 @@ def _bench(
         outputs.pack(golden.run(network, frames)),
         seed=seed,
         # A few frames at least, however long: what stalls can break shows within one.
-        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_BEATS // inputs.beats)),
+        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_CYCLES // cycles)),
         simulator=simulator,
     )
 

@@ -71,8 +71,9 @@ def interface(beats: int = 1) -> dict[str, Any]:
         "output_bits": 16,
         "latency_cycles": beats + 1,
         "interval_cycles": beats,
+        "frames_held": 2,
         "stages": [
-            {"name": name, "type": "Dense", "probe": f"{name}.output__payload"}
+            {"name": name, "type": "Dense", "probe": f"{name}.output__payload", "transfers": 1}
             for name in ("first", "second")
         ],
     }

@@ -92,10 +92,13 @@ class Recipe:
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
 
 
-def _tabled_mnist(name: str, first: int, second: int, fan_in: int = 6, epochs: int = 80) -> Recipe:
+def _tabled_mnist(
+    name: str, first: int, second: int, fan_in: int = 6, wiring: int = 6, epochs: int = 80
+) -> Recipe:
     """Return a recipe for MNIST whose neurons are any functions of ``fan_in`` pixels or bits.
 
-    A few epochs find wires to start from; ``epochs`` more, as tables, better wires and functions.
+    ``wiring`` epochs find wires to start from; ``epochs`` more, as tables, better wires and
+    functions.
     """
     spread = math.sqrt(second / 10)  # of a class's votes, were they random
     return Recipe(
@@ -106,7 +109,7 @@ def _tabled_mnist(name: str, first: int, second: int, fan_in: int = 6, epochs: i
         hidden=(Neurons(first, fan_in, 100), Neurons(second, fan_in, 60)),
         head="vote",
         temperature=0.65 * spread,
-        epochs=6,
+        epochs=wiring,
         batch=256,
         learning_rate=0.02,
         noise=0.01,
@@ -173,7 +176,7 @@ ZOO = {
         _tabled_mnist("mnist-xs", 540, 260),
         _tabled_mnist("mnist-s", 880, 440),
         _tabled_mnist("mnist-m", 1800, 1140, epochs=60),
-        _tabled_mnist("mnist-l", 2400, 1600, epochs=50),
+        _tabled_mnist("mnist-l", 2400, 1600, wiring=10, epochs=40),
     )
 }
 

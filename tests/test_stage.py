@@ -8,8 +8,10 @@ import pytest
 from conftest import write_run
 from networks import random_network
 
+from htaflow.hw.logic import Logic
 from htaflow.hw.network import MAX_WIDTH, NetworkCore
 from htaflow.hw.stage import CHAIN
+from htaflow.hw.target import find_target
 from htaflow.hw.verilog import generate
 from htaflow.model.errors import BadInputError
 from htaflow.model.network import Dense, Encode, Network
@@ -81,3 +83,15 @@ def test_what_amaranth_cannot_connect_is_refused_by_name(network, words):
 @pytest.mark.parametrize("network", [wide(features=MAX_WIDTH // 8), wide(neurons=MAX_WIDTH)])
 def test_the_widest_that_is_accepted_can_be_connected(network):
     assert "module top(" in generate(network).text
+
+
+@pytest.mark.parametrize(
+    ("target", "verilog"),
+    [("portable", "lut3_95[{x[2], x[1], x[0]}]"), ("ice40", "8'h95 >> {x[2], x[1], x[0]}")],
+)
+def test_a_table_is_written_as_its_target_likes_it(target, verilog):
+    logic = Logic("f", 3, find_target(target))
+    logic.outputs = [logic.table(0x95, logic.inputs)] * 2
+    text = logic.verilog(registered=True)
+    assert verilog in text
+    assert text.count("8'h95") == 1

@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.component import LayerComponent
 from htaflow.hw.cut import cut
+from htaflow.hw.cut import depth as logic_depth
 from htaflow.hw.dense import dense_logic
 from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
 from htaflow.hw.known import Known
@@ -22,11 +23,13 @@ from htaflow.hw.layout import InputLayout, layouts
 from htaflow.hw.logic import Logic
 from htaflow.hw.lookup import lookup_logic
 from htaflow.hw.schedule import Schedule, schedule
+from htaflow.hw.spiking import Membranes
 from htaflow.hw.stage import CHAIN, Stage, chain_instance, chain_modules
+from htaflow.hw.steps import StepAccumulator, StepPresenter
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.vote import argmax_logic, group_sum_logic
 from htaflow.model.errors import BadInputError, nearest
-from htaflow.model.network import Layer, Network, Values
+from htaflow.model.network import Accumulate, Layer, Network, Spiking, Steps, Values
 
 MAX_WIDTH = (1 << 16) - 16
 """Most bits that Amaranth connects at once: 16 bits number those of a component, handshake too."""
@@ -238,17 +241,46 @@ def _build(
     incoming, known = values[network.encode.name], encoder.known
     chains = 0
     for layer in network.layers[1:]:
-        before = placed[-1][-1]
-        logic = layer_logic(layer, incoming, target, known)
-        registered = layer.name in pipeline
-        cuts = cut(logic, depth) if registered and depth is not None else ()
-        if not isinstance(before, Stage):
+        if not isinstance(placed[-1][-1], Stage):
             chains += 1
         chain = CHAIN if chains == 1 else f"{CHAIN}{chains}"
-        placed.append([Stage(layer.name, logic, registered, cuts, chain)])
-        known = logic.known_outputs()
+        parts: list[Part]
+        if isinstance(layer, Steps):
+            parts = [StepPresenter(layer, incoming, known)]
+        elif isinstance(layer, Spiking):
+            parts = _spiking(layer, incoming, target, known, depth, chain)
+        elif isinstance(layer, Accumulate):
+            parts = [StepAccumulator(layer, incoming, target)]
+        else:
+            logic = layer_logic(layer, incoming, target, known)
+            registered = layer.name in pipeline
+            cuts = cut(logic, depth) if registered and depth is not None else ()
+            parts = [Stage(layer.name, logic, registered, cuts, chain)]
+        placed.append(parts)
+        known = parts[-1].known
         incoming = values[layer.name]
     return placed
+
+
+def _spiking(
+    layer: Spiking,
+    incoming: Values,
+    target: Target,
+    known: Known | None,
+    depth: float | None,
+    chain: str,
+) -> list[Part]:
+    """Return the parts of a spiking layer: if a step is deeper than ``depth``, its sums come first.
+
+    From one membrane to the next there is no place for a register, so that part stays as it is.
+    """
+    whole = Membranes(layer, incoming, target, known)
+    if depth is None or logic_depth(whole.logic) <= depth:
+        return [whole]
+    before = replace(layer.sums, name=f"{layer.name}__sums")
+    sums = layer_logic(before, incoming, target, known)
+    stage = Stage(before.name, sums, True, cut(sums, depth), chain)
+    return [stage, Membranes(layer, incoming, target, sums.known_outputs(), summed=True)]
 
 
 def _encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncoder:

@@ -95,7 +95,7 @@ class Hidden(Block):
 class GroupSum(Block):
     """The head without weights: each class counts its own equal run of bits.
 
-    Input ``[N, bits]``, output ``[N, classes]``.
+    Input ``[N, bits]``, output ``[N, classes]``, or with any axes between.
     """
 
     def __init__(self, classes: int) -> None:
@@ -104,7 +104,7 @@ class GroupSum(Block):
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the votes, ``[N, classes]``."""
-        return bits.view(len(bits), self.classes, -1).sum(dim=2)
+        return bits.reshape(*bits.shape[:-1], self.classes, -1).sum(dim=-1)
 
     def lower(self, name: str) -> network.GroupSum:
         """Return the same votes as an integer layer."""

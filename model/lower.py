@@ -60,10 +60,13 @@ def _require_equal(layer: str, torch_says: IntArray, golden_says: IntArray, star
     """Raise ``MismatchError`` for the first value in which the two differ."""
     differs = torch_says != golden_says
     if differs.any():
-        frame, neuron = np.argwhere(differs)[0]
+        where = tuple(map(int, np.argwhere(differs)[0]))
+        frame, *steps, neuron = where
+        step = "".join(f", step {step}" for step in steps)
+        some = np.count_nonzero(differs.any(axis=tuple(range(differs.ndim - 1))))
         raise MismatchError(
-            f"layer '{layer}', neuron {neuron}, frame {start + frame}: PyTorch says "
-            f"{torch_says[frame, neuron]:g}, the integer network {golden_says[frame, neuron]} "
-            f"({np.count_nonzero(differs.any(axis=0))} of {differs.shape[1]} neurons differ); "
+            f"layer '{layer}', neuron {neuron}, frame {start + frame}{step}: PyTorch says "
+            f"{torch_says[where]:g}, the integer network {golden_says[where]} "
+            f"({some} of {differs.shape[-1]} neurons differ); "
             "this is a fault of htaflow: please report it"
         )

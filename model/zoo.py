@@ -14,6 +14,7 @@ from htaflow.model.encode import Encoder, Rule, choose_thresholds
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lookup import tabulate
+from htaflow.model.spiking import Accumulate, Spiking, Steps
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,15 @@ class Neurons:
     count: int
     fan_in: int | None = None
     start_fan_in: int | None = None
+
+
+@dataclass(frozen=True)
+class SpikingNeurons(Neurons):
+    """A hidden layer of neurons that spike; the rest as :class:`htaflow.model.spiking.Spiking`."""
+
+    beta: float = 1.0
+    reset_mechanism: Literal["subtract", "zero"] = "subtract"
+    fraction: int = 1
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ class Recipe:
         hidden: the hidden layers; with ``vote``, the last is rounded up to a multiple of the
             number of classes.
         head: ``vote`` counts each class's own bits, ``scores`` weighs all bits.
+        steps: steps a frame, all of the same bits, whose scores are added up; ``None`` if it is
+            no spiking network.
         temperature: the scores are divided by it for the loss.
         epochs: passes over the training data.
         batch: frames a step.
@@ -82,6 +94,7 @@ class Recipe:
     batch: int
     learning_rate: float
     noise: float
+    steps: int | None = None
     shift: int = 0
     centred: float = 0.0
     rewiring: float = 0.0
@@ -147,6 +160,20 @@ ZOO = {
             noise=0.03,
         ),
         Recipe(
+            name="digits-snn",
+            description="8 x 8 digits, 200 + 100 spiking neurons of fan-in 6, 4 steps a frame",
+            thresholds=3,
+            encoding="range",
+            hidden=(SpikingNeurons(200, 6, 60), SpikingNeurons(100, 6, 40)),
+            head="vote",
+            temperature=3.0,
+            epochs=40,
+            batch=64,
+            learning_rate=0.03,
+            noise=0.03,
+            steps=4,
+        ),
+        Recipe(
             name="table",
             description="tables of unlike features, 200 + 100 neurons of fan-in 6",
             thresholds=5,
@@ -171,6 +198,20 @@ ZOO = {
             batch=256,
             learning_rate=0.02,
             noise=0.01,
+        ),
+        Recipe(
+            name="mnist-snn",
+            description="28 x 28 digits, 800 + 400 spiking neurons of fan-in 6, 4 steps a frame",
+            thresholds=1,
+            encoding="range",
+            hidden=(SpikingNeurons(800, 6, 100), SpikingNeurons(400, 6, 60)),
+            head="vote",
+            temperature=8.0,
+            epochs=25,
+            batch=256,
+            learning_rate=0.02,
+            noise=0.01,
+            steps=4,
         ),
         _tabled_mnist("mnist-up5k", 1200, 500, fan_in=4),
         _tabled_mnist("mnist-xs", 540, 260),
@@ -201,17 +242,31 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
     width = encoder.bits
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if recipe.steps is not None:
+            blocks["steps"] = Steps(recipe.steps)
         for index, neurons in enumerate(recipe.hidden, 1):
             count = neurons.count
             if recipe.head == "vote" and index == len(recipe.hidden):
                 count = -(-count // classes) * classes
             activation = HTAF(recipe.hard_alpha[0], recipe.beta)
-            blocks[f"hidden{index}"] = Hidden(_linear(width, count, neurons), activation)
+            linear = _linear(width, count, neurons)
+            if isinstance(neurons, SpikingNeurons):
+                blocks[f"hidden{index}"] = Spiking(
+                    linear,
+                    activation,
+                    beta=neurons.beta,
+                    reset_mechanism=neurons.reset_mechanism,
+                    fraction=neurons.fraction,
+                )
+            else:
+                blocks[f"hidden{index}"] = Hidden(linear, activation)
             width = count
         if recipe.head == "vote":
             blocks["vote"] = GroupSum(classes)
         else:
             blocks["scores"] = Scores(BinaryLinear(width, classes))
+    if recipe.steps is not None:
+        blocks["count"] = Accumulate()
     return BinaryNetwork(encoder, blocks)
 
 

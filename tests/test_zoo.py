@@ -9,6 +9,7 @@ from htaflow.model.dataset import make_dataset
 from htaflow.model.errors import BadInputError
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.lower import lower
+from htaflow.model.spiking import Accumulate
 from htaflow.model.zoo import ZOO, build_model, find_recipe
 
 
@@ -36,7 +37,8 @@ def test_every_recipe_builds_a_model_for_any_data(name, table):
         if isinstance(linear, SparseBinaryLinear):
             linear.anneal(1.0)
             assert 1 <= linear.fan_in <= 6
-    head = model.blocks[-1]
+    head = model.blocks[-1 if recipe.steps is None else -2]
+    assert isinstance(model.blocks[-1], Accumulate) == (recipe.steps is not None)
     assert isinstance(head, GroupSum if recipe.head == "vote" else Scores)
     network = lower(model, name.replace("-", "_"))
     assert network.values["argmax"].high == 2

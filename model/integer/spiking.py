@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.model.errors import BadInputError
 from htaflow.model.integer.dense import Dense
 from htaflow.model.integer.layer import IntArray, Layer, Values
 
@@ -15,6 +16,22 @@ MAX_FRACTION = 30
 MAX_MEMBRANE_BITS = 32
 
 RESETS = ("subtract", "zero")
+
+
+def find_leak(beta: float) -> int | None:
+    """Return the shift k of a leak that leaves ``beta = 1 - 2**-k``, ``None`` for no leak (1).
+
+    Raises ``BadInputError`` for any other ``beta``; it names the nearest that would do.
+    """
+    known: dict[float, int | None] = {1 - 2.0**-k: k for k in range(1, MAX_LEAK + 1)}
+    known[1.0] = None
+    if beta not in known:
+        nearest = min(known, key=lambda other: abs(other - beta))
+        raise BadInputError(
+            f"beta is {beta:g}, which no shift leaves of a membrane: it must be 1 - 2**-k with k "
+            f"in 1..{MAX_LEAK}, or 1 for no leak; the nearest is {nearest:g}"
+        )
+    return known[beta]
 
 
 @dataclass(frozen=True, eq=False)

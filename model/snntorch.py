@@ -1,0 +1,206 @@
+"""Import of networks trained with snnTorch: stacks of ``Linear`` and ``Leaky``.
+
+Nothing of snnTorch is needed: a module is known by its attributes, a state dict by its keys
+(https://snntorch.readthedocs.io). Everything is exact: with ``steps`` steps a frame, the integer
+network spikes where snnTorch does, if that computes in numbers that hold its membranes exactly.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from htaflow.model.errors import BadInputError
+from htaflow.model.integer.spiking import find_leak
+from htaflow.model.network import Accumulate, ArgMax, Encode, Layer, Network, Spiking, Steps
+
+Array = npt.NDArray[np.float64]
+
+_PASSING = ("Flatten", "Dropout", "Identity")
+"""Modules that change nothing once a network is trained."""
+_RESETS = ("subtract", "zero", "none")
+"""snnTorch's reset mechanisms, in the order of its ``reset_mechanism_val``."""
+_OTHERS = ("alpha", "recurrent", "beta1", "V")
+"""What neurons have that are no ``Leaky``."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A ``Linear`` and the ``Leaky`` after it: names, and parameters by their own names."""
+
+    linear: str
+    leaky: str
+    weight: Array
+    bias: Array | None
+    beta: Array
+    threshold: Array
+    reset: str
+    single: bool
+    """Whether the weights were given in single precision."""
+
+
+def from_snntorch(
+    stack: Mapping[str, Any] | Iterable[Any],
+    encode: Encode,
+    steps: int,
+    *,
+    scale: float = 1.0,
+    name: str = "snn",
+) -> Network:
+    """Return the integer network of a trained stack ``Linear, Leaky, Linear, Leaky, ...``.
+
+    The class is the output neuron that spikes most. Each step is fed the same bits of ``encode``.
+
+    Args:
+        stack: a module with children such as ``nn.Sequential``, a list of modules, or a state
+            dict, whose order counts.
+        encode: features to bits, as many as the first ``Linear`` has inputs.
+        steps: steps a frame.
+        scale: a number by which weights, biases and thresholds become whole, the same for all.
+        name: of the network.
+
+    Raises:
+        BadInputError: names what is no ``Linear`` or ``Leaky``, a weight that ``scale`` does not
+            make whole, or a beta that is no leak, with the nearest that is.
+    """
+    if not scale > 0:
+        raise BadInputError(f"scale is {scale}; use a number above 0")
+    pairs = _from_state(stack) if isinstance(stack, Mapping) else _from_modules(stack)
+    if not pairs:
+        raise BadInputError("there is no Linear with a Leaky after it; give at least one pair")
+    layers: list[Layer] = [encode, Steps("steps", steps)]
+    layers += [
+        _spiking(pair, f"hidden{number}" if number < len(pairs) else "spikes", scale, steps)
+        for number, pair in enumerate(pairs, 1)
+    ]
+    return Network(name, (*layers, Accumulate("count"), ArgMax("argmax")))
+
+
+def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
+    """Return the pairs in a state dict: keys ``MODULE.PARAMETER``, in the order of the modules."""
+    modules: dict[str, dict[str, Any]] = {}
+    for key, value in state.items():
+        module, _, parameter = key.rpartition(".")
+        modules.setdefault(module, {})[parameter] = value
+    return _paired(list(modules.items()))
+
+
+def _from_modules(stack: Any) -> list[_Pair]:
+    """Return the pairs in a module or a list of modules."""
+    found = stack.named_children() if hasattr(stack, "named_children") else enumerate(stack)
+    modules = []
+    for key, module in found:
+        kind = type(module).__name__
+        if kind in _PASSING:
+            continue
+        wanted = ("weight", "bias", "beta", "threshold", "reset_mechanism", "reset_delay")
+        extra = ("graded_spikes_factor", "inhibition", "state_quant", *_OTHERS)
+        given = {
+            label: getattr(module, label) for label in wanted + extra if hasattr(module, label)
+        }
+        modules.append((f"{key} ({kind})", given))
+    return _paired(modules)
+
+
+def _paired(modules: list[tuple[str, dict[str, Any]]]) -> list[_Pair]:
+    """Return modules, each its name and parameters, as pairs. Raises ``BadInputError``."""
+    pairs = []
+    for index, (name, given) in enumerate(modules):
+        wanted = "weight" if index % 2 == 0 else "beta"
+        kind = "Linear" if index % 2 == 0 else "Leaky"
+        if wanted not in given or (index % 2 and "weight" in given):
+            raise BadInputError(
+                f"'{name}' is no {kind}; give a stack of Linear and Leaky, one after the other"
+            )
+        if index % 2:
+            pairs.append(_pair(*modules[index - 1], name, given))
+    if len(modules) % 2:
+        raise BadInputError(f"'{modules[-1][0]}' has no Leaky after it; add one")
+    return pairs
+
+
+def _pair(linear: str, weights: dict[str, Any], leaky: str, given: dict[str, Any]) -> _Pair:
+    weight = _array(weights["weight"])
+    if weight.ndim != 2:
+        raise BadInputError(
+            f"'{linear}' has weights of shape {list(weight.shape)}; only Linear layers can be "
+            "imported"
+        )
+    for label in _OTHERS:
+        if label in given:
+            raise BadInputError(f"'{leaky}' has '{label}', so it is no Leaky; use snn.Leaky")
+    for label, usual in (("inhibition", False), ("state_quant", False), ("reset_delay", True)):
+        if bool(given.get(label, usual)) != usual:
+            raise BadInputError(f"'{leaky}' has {label}={given[label]}; train with {usual}")
+    if not (_array(given.get("graded_spikes_factor", 1.0)) == 1).all():
+        raise BadInputError(f"'{leaky}' has graded spikes; train with graded_spikes_factor=1")
+    reset = given.get("reset_mechanism")
+    if reset is None:
+        reset = _RESETS[int(_array(given.get("reset_mechanism_val", 0)))]
+    if reset == "none":
+        raise BadInputError(f"'{leaky}' has no reset; train with 'subtract' or 'zero'")
+    bias = weights.get("bias")
+    return _Pair(
+        linear,
+        leaky,
+        weight,
+        None if bias is None else _array(bias),
+        _array(given["beta"]),
+        _array(given.get("threshold", 1.0)),
+        str(reset),
+        str(getattr(weights["weight"], "dtype", "")).endswith("float32"),
+    )
+
+
+def _spiking(pair: _Pair, name: str, scale: float, steps: int) -> Spiking:
+    """Return the integer layer ``name`` of a pair."""
+    neurons = len(pair.weight)
+    betas = np.unique(np.clip(pair.beta, 0, 1))
+    if len(betas) != 1:
+        raise BadInputError(f"'{pair.leaky}' has neurons of different beta; use one for all")
+    try:
+        leak = find_leak(float(betas[0]))
+    except BadInputError as error:
+        raise BadInputError(f"'{pair.leaky}': {error}") from None
+    # A leak halves the last bit k times in each step but the first: so nothing is ever rounded.
+    fraction = 0 if leak is None else leak * (steps - 1)
+    weights = _whole(pair.weight, scale, f"{pair.linear}.weight", single=pair.single)
+    threshold = np.broadcast_to(pair.threshold.reshape(-1), (neurons,))
+    drops = _whole(threshold, scale, f"{pair.leaky}.threshold", single=pair.single) << fraction
+    biases = None
+    if pair.bias is not None and pair.bias.any():
+        biases = _whole(pair.bias, scale, f"{pair.linear}.bias", single=pair.single) << fraction
+    return Spiking(
+        name,
+        weights,
+        drops + 1,  # snnTorch spikes above the threshold
+        biases,
+        drops if pair.reset == "subtract" else None,
+        leak,
+        "zero" if pair.reset == "zero" else "subtract",
+        "unipolar",
+        fraction,
+    )
+
+
+def _whole(values: Array, scale: float, what: str, *, single: bool) -> npt.NDArray[np.int64]:
+    """Return ``values * scale``, whole numbers; a float of the nearest kind will do."""
+    whole = np.rint(values * scale)
+    again = whole / scale
+    same = (again.astype(np.float32) == values) if single else (again == values)
+    if not same.all():
+        index = tuple(map(int, np.argwhere(~same)[0]))
+        raise BadInputError(
+            f"'{what}' holds {values[index]:g} at {list(index)}, which is no whole number times "
+            f"1/{scale:g}: state the scale that you quantised by, or train with whole weights"
+        )
+    return np.asarray(whole.astype(np.int64))
+
+
+def _array(value: Any) -> Array:
+    """Return a tensor, array or number as an array."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value, np.float64)

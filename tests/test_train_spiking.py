@@ -1,0 +1,106 @@
+"""Spiking networks trained: exact when lowered, and able to learn."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from htaflow.model.activation import HTAF
+from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.block import GroupSum
+from htaflow.model.encode import Encoder
+from htaflow.model.errors import BadInputError, MismatchError
+from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
+from htaflow.model.lower import lower, prove
+from htaflow.model.network import Network
+from htaflow.model.spiking import Accumulate, Spiking, Steps
+from htaflow.model.surrogates import SURROGATES, Surrogate
+
+
+def model(seed=0, steps=4, activation=None, **options):
+    """Eight features, 12 + 6 neurons that have seen some frames, three classes."""
+    torch.manual_seed(seed)
+    activation = HTAF(2.0) if activation is None else activation
+    encoder = Encoder(8, 4, False, np.arange(8), np.full(8, 8))
+    blocks = {
+        "steps": Steps(steps),
+        "hidden1": Spiking(SparseBinaryLinear(8, 12, 4), activation, **options),
+        "hidden2": Spiking(BinaryLinear(12, 6), activation, **options),
+        "vote": GroupSum(3),
+        "count": Accumulate(),
+    }
+    network = BinaryNetwork(encoder, blocks)
+    with torch.no_grad():
+        for parameter in (network.hidden1, network.hidden2):
+            parameter.gain.uniform_(-1, 1)
+            parameter.shift.uniform_(-1, 1)
+    network.train()
+    for _ in range(3):
+        network(torch.as_tensor(frames(64, seed)))
+    return network
+
+
+def frames(count, seed):
+    return np.random.default_rng(seed).integers(0, 16, (count, 8))
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**31),
+    steps=st.integers(1, 9),
+    beta=st.sampled_from([1.0, 0.5, 0.75, 0.875]),
+    reset=st.sampled_from(["subtract", "zero"]),
+    fraction=st.integers(0, 4),
+)
+def test_every_spike_of_every_step_is_golden(seed, steps, beta, reset, fraction):
+    trained = model(seed, steps, beta=beta, reset_mechanism=reset, fraction=fraction)
+    network = lower(trained, "net")
+    classes = prove(trained, network, frames(100, seed + 1))
+    assert classes.shape == (100,)
+
+
+def test_a_difference_is_named_with_its_step():
+    trained = model()
+    network = lower(trained, "net")
+    layers = list(network.layers)
+    layers[2] = dataclasses.replace(layers[2], thresholds=layers[2].thresholds + 1)
+    with pytest.raises(MismatchError, match=r"layer 'hidden1', neuron \d+, frame \d+, step \d: "):
+        prove(trained, Network("net", tuple(layers)), frames(100, 1))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [HTAF(2.0), HTAF(2.0, hard=False), *(Surrogate(name, 1.0) for name in SURROGATES)],
+    ids=repr,
+)
+def test_the_gradient_reaches_every_parameter_through_time(activation):
+    trained = model(activation=activation, beta=0.5)
+    scores = trained(torch.as_tensor(frames(64, 3)))
+    torch.nn.functional.cross_entropy(scores, torch.arange(64) % 3).backward()
+    for name, parameter in trained.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_thresholds_are_integers_while_training():
+    block = model(fraction=3).hidden1
+    for numbers in block.integers():
+        assert torch.equal(numbers, numbers.round())
+    assert (block.integers()[0] >= 1).all()
+
+
+def test_the_same_frame_in_each_step_is_summed_once_to_the_same_end():
+    block = model().hidden1.eval()
+    bits = (torch.rand(20, 8) < 0.5).float()
+    direct = Steps(4)(bits)
+    assert torch.equal(block(direct), block(direct.contiguous()))
+
+
+@pytest.mark.parametrize("beta", [0.9, 0.0, 1.5, -0.5])
+def test_a_beta_that_no_shift_leaves_is_refused_with_the_nearest(beta):
+    nearest = {0.9: "0.875", 0.0: "0.5", 1.5: "1", -0.5: "0.5"}[beta]
+    with pytest.raises(BadInputError, match=rf"beta is {beta:g}, .* the nearest is {nearest}$"):
+        Spiking(BinaryLinear(4, 2), HTAF(), beta=beta)

@@ -5,8 +5,8 @@
 Three steps are measured, each point in a process of its own: lowering a PyTorch model, generating
 Verilog, and golden on 10,000 frames of 784 features of 8 bits. ``sparse`` networks are layers of
 2,000 neurons of fan-in 6 and a vote; ``dense`` ones are one layer of bits on all features. Weights
-are random from a stated seed. Seconds cover the step alone, and so do those of the processor,
-Yosys included, which others on the machine disturb less: they are what is drawn. The peak of memory is that of the whole
+are random from a stated seed. Seconds cover the step alone. Those of the processor, Yosys included,
+are what is drawn: others on the machine disturb them less. The peak of memory is that of the whole
 process, its input and libraries included. The last line of each table is the exponent k of
 ``weights ** k`` between its two largest points: 1 is linear growth.
 

@@ -201,10 +201,10 @@ ZOO = {
         ),
         Recipe(
             name="mnist-snn",
-            description="28 x 28 digits, 800 + 400 spiking neurons of fan-in 6, 4 steps a frame",
+            description="28 x 28 digits, 800 + 400 spiking neurons of fan-in 8, 4 steps a frame",
             thresholds=1,
             encoding="range",
-            hidden=(SpikingNeurons(800, 6, 100), SpikingNeurons(400, 6, 60)),
+            hidden=(SpikingNeurons(800, 8, 100), SpikingNeurons(400, 8, 60)),
             head="vote",
             temperature=8.0,
             epochs=25,

@@ -36,7 +36,7 @@ def test_every_recipe_builds_a_model_for_any_data(name, table):
         linear = getattr(block, "linear", None)
         if isinstance(linear, SparseBinaryLinear):
             linear.anneal(1.0)
-            assert 1 <= linear.fan_in <= 6
+            assert 1 <= linear.fan_in <= 8
     head = model.blocks[-1 if recipe.steps is None else -2]
     assert isinstance(model.blocks[-1], Accumulate) == (recipe.steps is not None)
     assert isinstance(head, GroupSum if recipe.head == "vote" else Scores)

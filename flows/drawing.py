@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from htaflow.model.network import (
+    Accumulate,
     ArgMax,
     Dense,
     Encode,
@@ -17,6 +18,8 @@ from htaflow.model.network import (
     Layer,
     Lookup,
     Network,
+    Spiking,
+    Steps,
     Values,
 )
 
@@ -82,12 +85,14 @@ def _yields(layer: Layer, values: Values) -> list[str]:
     noun = "bit" if values.is_bits else "class" if isinstance(layer, ArgMax) else "score"
     plural = "" if values.count == 1 else "s"
     lines = [layer.type, f"{values.count} {noun}{plural}"]
-    if isinstance(layer, Dense | Lookup):
+    if isinstance(layer, Dense | Lookup | Spiking):
         lines[1] += f", fan-in {describe_fan_in(layer)}"
+    if values.steps is not None:
+        lines[0] += f", {values.steps} steps"
     return lines
 
 
-def describe_fan_in(layer: Dense | Lookup) -> str:
+def describe_fan_in(layer: Dense | Lookup | Spiking) -> str:
     """Return the fan-in of a layer's neurons: one number, or the least and the largest."""
     low, high = int(layer.fan_in.min()), int(layer.fan_in.max())
     return str(low) if low == high else f"{low} to {high}"
@@ -122,7 +127,7 @@ def _sample_wires(layer: Layer, inputs: int, outputs: int) -> Iterator[tuple[int
     for target in _spread(outputs, _MAX_NEURONS):
         if isinstance(layer, Encode):
             yield int(layer.source[target]), target, 1
-        elif isinstance(layer, Dense):
+        elif isinstance(layer, Dense | Spiking):
             sources = np.flatnonzero(layer.weights[target])
             for k in _spread(len(sources), _MAX_WIRES):
                 source = int(sources[k])
@@ -132,6 +137,8 @@ def _sample_wires(layer: Layer, inputs: int, outputs: int) -> Iterator[tuple[int
         elif isinstance(layer, GroupSum):
             size = inputs // layer.groups
             yield from ((target * size + k, target, 1) for k in _spread(size, _MAX_WIRES))
+        elif isinstance(layer, Steps | Accumulate):
+            yield from ((source, target, 1) for source in range(target, inputs, outputs))
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
-import numpy as np
 from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -287,7 +286,7 @@ def _encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncode
     """Return the encoder of ``network``, of which only the bits that are used need be kept."""
     if layout.beats == 1:
         return FrameEncoder(network.encode, layout)
-    return BeatEncoder(network.encode, layout, _used_bits(network))
+    return BeatEncoder(network.encode, layout, network.used_bits.tolist())
 
 
 def _place(
@@ -310,11 +309,3 @@ def _place(
             done - before,
             busy,
         )
-
-
-def _used_bits(network: Network) -> list[int]:
-    """Return the indices of the encoder's bits that the second layer reads."""
-    bits = network.values[network.encode.name]
-    if len(network.layers) == 1:
-        return list(range(bits.count))
-    return np.flatnonzero(network.layers[1].reads(bits)).tolist()

@@ -110,6 +110,22 @@ class Network:
             return {"class": chain[-1], "scores": chain[-2]}
         return {"bits" if chain[-1].is_bits else "scores": chain[-1]}
 
+    @property
+    def used_bits(self) -> IntArray:
+        """Indices of the encoder's bits that the layer after it reads, ascending; all if none.
+
+        Steps read nothing themselves, so the layer after them counts.
+        """
+        every = self.values[self.encode.name]
+        followers = self.layers[1:3]
+        if len(followers) == 2 and isinstance(followers[0], Steps):
+            steps, reader = followers
+            read = reader.reads(steps.output(every))
+            read = np.tile(read, every.count // len(read))
+        else:
+            read = followers[0].reads(every) if followers else np.ones(every.count, np.bool_)
+        return np.flatnonzero(read)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that defines the network's function, as 64 hex digits."""

@@ -59,7 +59,8 @@ def locate(
         phase: what it found.
 
     Returns:
-        ``test``, ``frame``, ``layer`` and ``neuron`` (None if no layer is to blame), ``cycle``,
+        ``test``, ``frame``, ``layer`` and ``neuron`` (None if no layer is to blame), ``step`` (None
+        if the layer does not work in steps), ``cycle``,
         ``expected``, ``got``, ``waveform`` (None if the fault did not show again), ``time_ns`` in
         it; all None but the test if it is not a word that is wrong.
     """
@@ -69,6 +70,7 @@ def locate(
         "frame": first.get("frame"),
         "layer": None,
         "neuron": None,
+        "step": None,
         "cycle": first.get("cycle"),
         "expected": first.get("expected"),
         "got": first.get("got"),
@@ -143,11 +145,13 @@ def _first_wrong_stage(
             previous = network.layers[index - 1].name
             parts.append(_part(network, previous, values, parts[0].width))
         cares: list[Mask] = [np.ones(len(part.numbers), np.bool_) for part in parts]
-        follower = network.layers[index + 1] if index + 1 < len(network.layers) else None
-        if index == 0 and follower is not None:  # bits that nothing reads may be absent
-            cares[0] = follower.reads(network.values[layer.name])
+        if index == 0:  # bits that nothing reads may be absent
+            cares[0] = np.isin(np.arange(len(cares[0])), network.used_bits)
         for part, care in zip(parts, cares, strict=True):
             if found := _first_wrong(part, sighting["word"], care):
+                if network.values[layer.name].steps is not None:
+                    count = network.values[layer.name].count
+                    found["step"], found["neuron"] = divmod(found["neuron"], count)
                 when = {"cycle": sighting["cycle"], "time_ns": sighting["time_ns"]}
                 return {"layer": layer.name} | when | found
     return None

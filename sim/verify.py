@@ -223,8 +223,9 @@ def _explain(path: Path, result: dict[str, Any]) -> str:
     if first["frame"] is not None:
         layer = f"layer '{first['layer']}'" if first["layer"] else "layer unknown"
         neuron = "" if first["neuron"] is None else f", neuron {first['neuron']}"
+        step = "" if first["step"] is None else f", step {first['step']}"
         lines.append(
-            f"test '{first['test']}', frame {first['frame']}, {layer}{neuron}, cycle "
+            f"test '{first['test']}', frame {first['frame']}, {layer}{neuron}{step}, cycle "
             f"{first['cycle']}: expected {first['expected']}, got {first['got']}"
         )
     lines += result["problems"][:6]

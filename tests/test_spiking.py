@@ -234,3 +234,14 @@ def test_a_file_gives_the_same_network_back(tmp_path, rng):
     network = random_spiking_network(rng)
     save_network(network, tmp_path / "network.safetensors")
     assert load_network(tmp_path / "network.safetensors").digest == network.digest
+
+
+def test_the_encoder_need_keep_only_what_a_step_reads():
+    weights = np.array([[0, 1, 0, 1]])
+    layer = Spiking("hidden", weights, np.array([1]))
+    for coding, copies in (("direct", 1), ("split", 3)):
+        bits = 4 * copies
+        encode = Encode("encode", 4, 4, False, np.arange(bits) % 4, np.full(bits, 8))
+        network = Network("net", (encode, Steps("steps", 3, coding), layer, Accumulate("count")))
+        read = [1, 3, 5, 7, 9, 11][: 2 * copies]
+        assert network.used_bits.tolist() == read

@@ -1,6 +1,9 @@
 # amaranth: UnusedElaboratable=no
 """Spiking networks in hardware: golden, the logic of a step, and the simulated Verilog agree."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from conftest import write_run
@@ -8,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import ENDINGS, random_frames, random_spiking, random_spiking_network
 
+from htaflow.flows.report import report
 from htaflow.hw.layout import layouts
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.spiking import membrane_widths, spiking_logic
 from htaflow.hw.target import PORTABLE, TARGETS
 from htaflow.hw.verilog import generate
 from htaflow.model import golden
+from htaflow.model.errors import MismatchError
 from htaflow.model.files import write_atomic, write_json
 from htaflow.model.network import Accumulate, Encode, Network, Spiking, Steps, Values
 from htaflow.sim.verify import verify
@@ -134,3 +139,26 @@ def test_a_frame_leaves_nothing_for_the_next(tmp_path):
     assert frames.any()
     assert not golden.run(network, frames)["scores"].any()
     simulate(network, tmp_path)
+
+
+def test_a_wrong_spike_is_named_with_its_step(tmp_path, rng):
+    network = random_spiking_network(rng, steps=3, hidden=(6,), stateless=0.0, ending="scores")
+    run = write_run(tmp_path / "run", network, 20, None)
+    layers = list(network.layers)
+    layers[2] = dataclasses.replace(layers[2], thresholds=layers[2].thresholds + 1)
+    other = generate(Network(network.name, tuple(layers)))
+    text = other.text.replace(other.interface["digest"], network.digest)
+    write_atomic(run / "rtl" / "top.v", text)
+    with pytest.raises(MismatchError, match=r"layer 'hidden1', neuron [0-5], step [0-2], cycle"):
+        verify(run)
+
+
+def test_a_network_of_steps_has_a_report(tmp_path, rng):
+    run = write_run(tmp_path / "run", random_spiking_network(rng), 20, None)
+    verify(run)
+    report(run)
+    facts = json.loads((run / "report" / "report.json").read_text())
+    layers = facts["network"]["layers"]
+    assert [layer["type"] for layer in layers].count("Spiking") >= 1
+    assert "in each of 4 steps" in str(layers)
+    assert "Steps, 4 steps" in (run / "report" / "index.html").read_text()

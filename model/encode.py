@@ -4,6 +4,7 @@ The constants come from the training data once, before training, by one of two r
 spreads the same thresholds evenly over the range of all features, as suits an image: one threshold
 on pixels 0..255 is 128, the top bit. ``quantiles`` gives each feature its own, so that each part of
 its thermometer holds about the same number of training frames, as suits a table of unlike features.
+:func:`rate_thresholds` is for spiking networks: other thresholds in each step.
 """
 
 from typing import Literal
@@ -115,3 +116,25 @@ def choose_thresholds(frames: IntArray, count: int, rule: Rule) -> tuple[IntArra
             "every feature has the same value in all training frames, so nothing can be learned"
         )
     return np.array(source, np.int64), np.array(threshold, np.int64)
+
+
+def rate_thresholds(frames: IntArray, steps: int) -> tuple[IntArray, IntArray]:
+    """Return the (source, threshold) of a rate code, each ``[steps * features]``.
+
+    A feature is compared with a pseudo-random threshold in each step: over many steps, the share of
+    ones is how high it stands in the range of the training ``frames``. The numbers are those of a
+    16-bit Galois LFSR, taps 0xB400, that starts as 0xACE1 and moves on by 16 bits for each
+    threshold: first those of all features in the first step. Raises ``BadInputError`` if every
+    feature has the same value in all frames.
+    """
+    low, high = int(frames.min()), int(frames.max())
+    if low == high:
+        raise BadInputError(
+            "every feature has the same value in all training frames, so nothing can be learned"
+        )
+    state, numbers = 0xACE1, []
+    for _ in range(steps * frames.shape[1]):
+        for _ in range(16):
+            state = state >> 1 ^ (0xB400 if state & 1 else 0)
+        numbers.append(low + 1 + (state * (high - low) >> 16))
+    return np.tile(np.arange(frames.shape[1]), steps), np.array(numbers, np.int64)

@@ -25,28 +25,32 @@ _SMALL = 1e-3  # no neuron's sums are taken to vary less
 
 
 class Steps(Block):
-    """Direct coding: the same frame in each of ``steps`` steps.
+    """A frame in ``steps`` steps: the same in each (``"direct"``), or a part of it in each.
 
-    Input ``[N, bits]``, output ``[N, steps, bits]``.
+    Input ``[N, bits]``; output ``[N, steps, bits]``, or ``[N, steps, bits / steps]`` for
+    ``coding="split"``.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, coding: Literal["direct", "split"] = "direct") -> None:
         super().__init__()
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")
         self.steps = steps
+        self.coding: Literal["direct", "split"] = coding
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the frames, step by step."""
+        if self.coding == "split":
+            return bits.reshape(len(bits), self.steps, -1)
         return bits.unsqueeze(1).expand(-1, self.steps, -1)
 
     def lower(self, name: str) -> network.Steps:
         """Return the same as an integer layer."""
-        return network.Steps(name, self.steps)
+        return network.Steps(name, self.steps, self.coding)
 
     def extra_repr(self) -> str:
         """Describe the parameters, as torch prints modules."""
-        return f"steps={self.steps}"
+        return f"steps={self.steps}, coding={self.coding}"
 
 
 class Accumulate(Block):

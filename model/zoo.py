@@ -10,7 +10,7 @@ from htaflow.model.activation import HTAF
 from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import Block, GroupSum, Hidden, Scores
 from htaflow.model.dataset import Dataset
-from htaflow.model.encode import Encoder, Rule, choose_thresholds
+from htaflow.model.encode import Encoder, Rule, choose_thresholds, rate_thresholds
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lookup import tabulate
@@ -64,8 +64,10 @@ class Recipe:
         hidden: the hidden layers; with ``vote``, the last is rounded up to a multiple of the
             number of classes.
         head: ``vote`` counts each class's own bits, ``scores`` weighs all bits.
-        steps: steps a frame, all of the same bits, whose scores are added up; ``None`` if it is
-            no spiking network.
+        steps: steps a frame, whose scores are added up; ``None`` if it is no spiking network.
+        coding: ``direct`` has the same bits in each step; ``rate`` compares features with other
+            thresholds in each, which are pseudo-random: ``thresholds`` and ``encoding`` do not
+            matter then.
         temperature: the scores are divided by it for the loss.
         epochs: passes over the training data.
         batch: frames a step.
@@ -95,6 +97,7 @@ class Recipe:
     learning_rate: float
     noise: float
     steps: int | None = None
+    coding: Literal["direct", "rate"] = "direct"
     shift: int = 0
     centred: float = 0.0
     rewiring: float = 0.0
@@ -235,7 +238,11 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
     The same ``seed`` gives the same model; torch's own random numbers are left as they were. Raises
     ``BadInputError`` if the encoder finds nothing to tell frames apart by.
     """
-    source, threshold = choose_thresholds(dataset.x_train, recipe.thresholds, recipe.encoding)
+    rate = recipe.steps is not None and recipe.coding == "rate"
+    if recipe.steps is not None and rate:
+        source, threshold = rate_thresholds(dataset.x_train, recipe.steps)
+    else:
+        source, threshold = choose_thresholds(dataset.x_train, recipe.thresholds, recipe.encoding)
     encoder = Encoder(dataset.features, dataset.feature_bits, dataset.signed, source, threshold)
     blocks: dict[str, Block] = {}
     classes = len(dataset.classes)
@@ -243,7 +250,8 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if recipe.steps is not None:
-            blocks["steps"] = Steps(recipe.steps)
+            blocks["steps"] = Steps(recipe.steps, "split" if rate else "direct")
+            width = encoder.bits // recipe.steps if rate else width
         for index, neurons in enumerate(recipe.hidden, 1):
             count = neurons.count
             if recipe.head == "vote" and index == len(recipe.hidden):

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from htaflow.model.activation import HTAF
 from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import GroupSum
-from htaflow.model.encode import Encoder
+from htaflow.model.dataset import make_dataset
+from htaflow.model.encode import Encoder, rate_thresholds
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lower import lower, prove
 from htaflow.model.network import Network
 from htaflow.model.spiking import Accumulate, Spiking, Steps
 from htaflow.model.surrogates import SURROGATES, Surrogate
+from htaflow.model.zoo import build_model, find_recipe
 
 
 def model(seed=0, steps=4, activation=None, **options):
@@ -104,3 +106,31 @@ def test_a_beta_that_no_shift_leaves_is_refused_with_the_nearest(beta):
     nearest = {0.9: "0.875", 0.0: "0.5", 1.5: "1", -0.5: "0.5"}[beta]
     with pytest.raises(BadInputError, match=rf"beta is {beta:g}, .* the nearest is {nearest}$"):
         Spiking(BinaryLinear(4, 2), HTAF(), beta=beta)
+
+
+def test_a_rate_code_has_as_many_ones_as_a_feature_is_high():
+    frames = np.array([[0, 16, 64, 128, 240, 256]])
+    source, threshold = rate_thresholds(frames, 1000)
+    assert (threshold >= 1).all()
+    assert (threshold <= 256).all()
+    ones = (frames[0, source] >= threshold).reshape(1000, 6).mean(axis=0)
+    assert np.abs(ones - frames[0] / 256).max() < 0.04
+    assert (ones[0], ones[-1]) == (0, 1)
+
+
+def test_a_network_of_rate_code_is_golden(rng):
+    x, y = rng.integers(0, 256, (60, 5)), np.arange(60) % 3
+    dataset = make_dataset("table", "table", (x[:48], y[:48]), (x[48:], y[48:]))
+    recipe = dataclasses.replace(find_recipe("digits-snn"), coding="rate", steps=6)
+    trained = build_model(recipe, dataset, 0)
+    trained.train()
+    trained(torch.as_tensor(dataset.x_train))
+    network = lower(trained, "net")
+    assert network.layers[1].coding == "split"
+    assert network.values["steps"].count == 5
+    prove(trained, network, dataset.x_test)
+
+
+def test_features_that_are_all_the_same_have_no_rate():
+    with pytest.raises(BadInputError, match="nothing can be learned"):
+        rate_thresholds(np.full((5, 3), 7), 4)

@@ -2,7 +2,7 @@
 
 A counter takes bits of one or a few neighbouring columns and yields their sum: 6 bits of a column
 become 3 bits of three columns in three LUT6, a bit less for each. Wide columns take as many of the
-best counter as fit; for what is left, all ways are weighed.
+best counter as fit; for what is left, all ways are weighed, a few columns at a time.
 
 Source of the idea: generalised parallel counters, as in Parandeh-Afshar, Brisk and Ienne,
 "Efficient synthesis of compressor trees on FPGAs" (2008). The search and the chain are ours.
@@ -16,6 +16,9 @@ from htaflow.hw.logic import FALSE, MUX, XOR3, Logic, Net
 
 _SEARCHED = 10
 """From this height on, a column takes the best counter without a search."""
+
+_SEEN = 5
+"""Columns that a search looks at; all of them would save 0.3 % more, in three times the time."""
 
 _CHAIN = (9,)  # the chain's name and what it reads: nine bits of one column
 
@@ -38,17 +41,21 @@ def add_up(
     """
     heap = [[net for net in column if net != FALSE] for column in columns]
     heap += [[] for _ in range(width - len(heap))]
-    total: list[Net] = []
+    # Tall columns first, and all of them: what is searched is small then, and mostly known already.
+    tall = _tall_counter(lut_inputs)
+    for at in range(width - 1):
+        while len(heap[at]) >= _SEARCHED:
+            _place(logic, heap, at, tall, width)
     for at in range(width):
         while len(heap[at]) > 1:
-            heights = tuple(len(column) for column in heap[at:width])
-            counter = _plan(heights, lut_inputs).counter
-            if counter == _CHAIN:
-                _place_chain(logic, heap, at)
-            else:
-                _place(logic, heap, at, counter, width)
-        total += heap[at] or [FALSE]
-    return total
+            heights = tuple(len(column) for column in heap[at : min(width, at + _SEEN)])
+            _place(logic, heap, at, _plan(heights, lut_inputs).counter, width)
+    return [net for column in heap[:width] for net in column or [FALSE]]
+
+
+def _tall_counter(lut_inputs: int) -> tuple[int, ...]:
+    """Return the counter that takes the most bits from a tall column for its tables."""
+    return (6,) if lut_inputs >= 6 else _CHAIN
 
 
 @lru_cache(maxsize=1 << 16)
@@ -71,12 +78,7 @@ def _choices(
 ) -> list[tuple[tuple[int, ...], int, tuple[int, ...]]]:
     """Return the counters that can be placed next: each with its cost and the heights after it."""
     chain = lut_inputs < 6 and heights[0] >= 9 and len(heights) > 1
-    if chain and heights[0] >= _SEARCHED:
-        counters: tuple[tuple[int, ...], ...] = (_CHAIN,)
-    elif lut_inputs >= 6 and heights[0] >= _SEARCHED:
-        counters = ((6,),)
-    else:
-        counters = (*_counters(lut_inputs), *((_CHAIN,) if chain else ()))
+    counters = (*_counters(lut_inputs), *((_CHAIN,) if chain else ()))
     found = []
     for counter in counters:
         if len(counter) > len(heights):
@@ -117,6 +119,9 @@ def _place(
     logic: Logic, heap: list[list[Net]], at: int, counter: tuple[int, ...], width: int
 ) -> None:
     """Replace the first bits of the columns from ``at`` on by their sum."""
+    if counter == _CHAIN:
+        _place_chain(logic, heap, at)
+        return
     inputs: list[Net] = []
     weights: list[int] = []
     for column, take in enumerate(counter):

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from htaflow.hw.decompose import narrow
 from htaflow.hw.logic import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
-from htaflow.hw.popcount import at_least, popcount, popcount_module
+from htaflow.hw.popcount import at_least, popcount_module, total
 
 SHARED_FAN_IN = 64
 """From this fan-in on, neurons instantiate one popcount module instead of a tree of their own."""
@@ -57,11 +57,11 @@ def simplified_neuron(
 def count(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net]:
     """Return ``popcount(inputs ^ flip)``, low bit first."""
     if len(inputs) >= SHARED_FAN_IN:
-        return logic.block(popcount_module(len(inputs)), inputs, flip)
-    return popcount(
-        logic,
-        [logic.invert(net) if flipped else net for net, flipped in zip(inputs, flip, strict=True)],
-    )
+        return logic.block(popcount_module(len(inputs), logic.target), inputs, flip)
+    bits = [
+        logic.invert(net) if flipped else net for net, flipped in zip(inputs, flip, strict=True)
+    ]
+    return total(logic, [bits], max(1, len(bits).bit_length()))
 
 
 def collect(

@@ -10,6 +10,7 @@ from networks import ENDINGS, random_frames, random_network
 from test_unrolled import random_choices, to_bits
 
 from htaflow.hw.compressor import add_up
+from htaflow.hw.dense import dense_logic
 from htaflow.hw.encode import encode_logic
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import Logic
@@ -20,7 +21,7 @@ from htaflow.hw.verilog import generate
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_atomic, write_json
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, Network
+from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, Network, Values
 from htaflow.sim.verify import verify
 
 MAPPED = [name for name, target in TARGETS.items() if target.cell]
@@ -123,6 +124,26 @@ def test_fifty_votes_take_no_more_tables_than_they_did(lut_inputs, most):
     logic = Logic("f", 50)
     logic.outputs = add_up(logic, [logic.inputs], 6, lut_inputs)
     assert logic.table_count <= most
+
+
+@pytest.mark.parametrize(("target", "most"), [("xilinx", 5450), ("ice40", 8900)])
+def test_a_dense_layer_takes_no_more_tables_than_it_did(target, most):
+    # 64 neurons on 192 bits; each alone they are 192 bits each, of which all but 8 are added away.
+    weights = np.random.default_rng(0).choice((-1, 1), (64, 192))
+    layer = Dense("wide", weights, np.rint(np.random.default_rng(1).normal(0, 7, 64)).astype(int))
+    assert count_tables(dense_logic(layer, Values((192,), 0, 1), TARGETS[target])) <= most
+
+
+@pytest.mark.parametrize(("target", "most"), [("xilinx", 405), ("ice40", 600)])
+def test_ten_scores_of_the_same_bits_take_no_more_tables_than_they_did(target, most):
+    layer = Dense("head", np.random.default_rng(0).choice((-1, 1), (10, 64)), None)
+    assert count_tables(dense_logic(layer, Values((64,), 0, 1), TARGETS[target])) <= most
+
+
+def count_tables(logic):
+    """Return the tables of two inputs and more that some output depends on."""
+    assert not logic.blocks
+    return sum(len(table.inputs) > 1 for _, table in logic.live_drivers())
 
 
 @pytest.mark.parametrize("threshold", range(1, 7))

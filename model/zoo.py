@@ -217,6 +217,7 @@ ZOO = {
             steps=4,
         ),
         _tabled_mnist("mnist-up5k", 1200, 500, fan_in=4),
+        _tabled_mnist("mnist-25f", 3000, 1500, fan_in=4, wiring=8, epochs=50),
         _tabled_mnist("mnist-xs", 540, 260),
         _tabled_mnist("mnist-s", 1000, 500, wiring=10),
         _tabled_mnist("mnist-m", 1800, 1140, epochs=60),

@@ -14,10 +14,12 @@ from htaflow.model.network import (
     ArgMax,
     Dense,
     Encode,
+    FirstLayer,
     GroupSum,
     Layer,
     Lookup,
     Network,
+    Quantise,
     Spiking,
     Steps,
     Values,
@@ -76,13 +78,15 @@ def _y(position: float, height: float) -> float:
     return _TOP + (_HEIGHT - height) / 2 + position * height
 
 
-def _features(encode: Encode) -> list[str]:
+def _features(encode: FirstLayer) -> list[str]:
     sign = "signed " if encode.signed else ""
     return [f"{encode.features} features", f"{sign}{encode.feature_bits} bits each"]
 
 
 def _yields(layer: Layer, values: Values) -> list[str]:
     noun = "bit" if values.is_bits else "class" if isinstance(layer, ArgMax) else "score"
+    if isinstance(layer, Quantise):
+        noun = f"{layer.bits}-bit integer"
     plural = "" if values.count == 1 else "s"
     lines = [layer.type, f"{values.count} {noun}{plural}"]
     if isinstance(layer, Dense | Lookup | Spiking):
@@ -127,6 +131,8 @@ def _sample_wires(layer: Layer, inputs: int, outputs: int) -> Iterator[tuple[int
     for target in _spread(outputs, _MAX_NEURONS):
         if isinstance(layer, Encode):
             yield int(layer.source[target]), target, 1
+        elif isinstance(layer, Quantise):
+            yield target, target, 1
         elif isinstance(layer, Dense | Spiking):
             sources = np.flatnonzero(layer.weights[target])
             for k in _spread(len(sources), _MAX_WIRES):

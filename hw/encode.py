@@ -1,4 +1,4 @@
-"""Encoders: integer features in, bits out, in one beat a frame or in several."""
+"""First layers: features in, bits or narrower integers out, in one beat a frame or in several."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import Logic
 from htaflow.hw.popcount import at_least
 from htaflow.hw.schedule import PASS, REGISTER, TAKE, Pipeline
-from htaflow.model.network import Encode
+from htaflow.model.network import Encode, FirstLayer, Quantise
 
 MAX_THRESHOLDS = 8
 """Up to this many thresholds on one lane of the bus, each has a comparator of its own."""
@@ -24,9 +24,28 @@ def beat_layout(layout: InputLayout) -> data.StructLayout:
     return data.StructLayout({"data": unsigned(layout.bus_bits), "last": 1, "error": 1})
 
 
-def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
-    """Return the comparisons of a whole frame that comes in one beat."""
+def encode_logic(layer: FirstLayer, layout: InputLayout) -> Logic:
+    """Return what becomes of a whole frame that comes in one beat: comparisons, or bits kept."""
     logic = Logic(f"{layer.name}_logic", layout.bus_bits)
+    if isinstance(layer, Encode):
+        _compare(logic, layer)
+    elif isinstance(layer, Quantise):
+        _keep_bits(logic, layer)
+    return logic
+
+
+def _keep_bits(logic: Logic, layer: Quantise) -> None:
+    """Make each feature's top bits the outputs of ``logic``, low bits first."""
+    width = layer.feature_bits
+    for at in range(0, layer.features * width, width):
+        kept = list(logic.inputs[at + width - layer.bits : at + width])
+        if layer.signed:
+            kept[-1] = logic.invert(kept[-1])
+        logic.outputs += kept
+
+
+def _compare(logic: Logic, layer: Encode) -> None:
+    """Make the layer's comparisons the outputs of ``logic``."""
     width = layer.feature_bits
     for source, threshold in zip(layer.source.tolist(), layer.threshold.tolist(), strict=True):
         feature = list(logic.inputs[source * width : (source + 1) * width])
@@ -35,7 +54,6 @@ def encode_logic(layer: Encode, layout: InputLayout) -> Logic:
         net = at_least(logic, feature, threshold - layer.input.low)
         logic.name_bit(f"{layer.name}_f{source}_ge_{_spell(threshold)}", net)
         logic.outputs.append(net)
-    return logic
 
 
 class FrameEncoder(LayerComponent):
@@ -45,17 +63,17 @@ class FrameEncoder(LayerComponent):
     so are beats without ``last`` and the first one with it after them: a frame that runs too long.
 
     Parameters:
-        layer: the comparisons.
+        layer: the network's first layer.
         layout: an input layout of one beat a frame.
 
     Members:
         input: stream of beats.
-        output: stream of frames of bits, the encoder's bit 0 lowest.
+        output: stream of frames of bits, the layer's bit 0 lowest.
     """
 
     pipelines = (REGISTER,)
 
-    def __init__(self, layer: Encode, layout: InputLayout) -> None:
+    def __init__(self, layer: FirstLayer, layout: InputLayout) -> None:
         if layout.beats != 1:
             raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
         self.logic = encode_logic(layer, layout)
@@ -64,13 +82,13 @@ class FrameEncoder(LayerComponent):
             layer.name,
             {
                 "input": In(stream.Signature(beat_layout(layout))),
-                "output": Out(stream.Signature(unsigned(len(layer.source)))),
+                "output": Out(stream.Signature(unsigned(len(self.logic.outputs)))),
             },
         )
 
     @property
     def modules(self) -> dict[str, str]:
-        """Verilog of the comparisons and their register, by name."""
+        """Verilog of the logic and its register, by name."""
         return self.logic.modules(registered=True)
 
     def elaborate(self, platform: object) -> Module:
@@ -96,9 +114,13 @@ class FrameEncoder(LayerComponent):
 
 @dataclass
 class _Chain:
-    """A shift register of bits that one lane of the bus yields, one beat after another."""
+    """A shift register of bits that one lane of the bus yields, one beat after another.
+
+    They are comparisons with thresholds, or what stands at ``place`` in the feature.
+    """
 
     lane: int
+    place: int | None = None
     thresholds: dict[int, int] = field(default_factory=dict)  # by beat; no entry: no bit
     bits: list[int] = field(default_factory=list)  # the encoder's bits, first beat first
 
@@ -114,27 +136,29 @@ class BeatEncoder(LayerComponent):
     the one after it is not affected.
 
     Parameters:
-        layer: the comparisons.
+        layer: the network's first layer.
         layout: an input layout of two or more beats a frame.
         used: indices of the bits that something reads; the others are left 0.
 
     Members:
         input: stream of beats.
-        output: stream of frames of bits, the encoder's bit 0 lowest.
+        output: stream of frames of bits, the layer's bit 0 lowest.
     """
 
-    def __init__(self, layer: Encode, layout: InputLayout, used: Iterable[int]) -> None:
+    def __init__(self, layer: FirstLayer, layout: InputLayout, used: Iterable[int]) -> None:
         if layout.beats < 2:
             raise ValueError("BeatEncoder takes two or more beats a frame")
         self.layer = layer
         self.layout = layout
         self.pipelines = (Pipeline([TAKE] * (layout.beats - 1) + [PASS]),)
         self._used = sorted(set(used))
+        values = layer.output(layer.input)
+        self._bits = values.count * values.width
         super().__init__(
             layer.name,
             {
                 "input": In(stream.Signature(beat_layout(layout))),
-                "output": Out(stream.Signature(unsigned(len(layer.source)))),
+                "output": Out(stream.Signature(unsigned(self._bits))),
             },
         )
 
@@ -174,7 +198,12 @@ class BeatEncoder(LayerComponent):
                 threshold = _look_ahead(
                     m, beat, payload.last, chain.thresholds, f"chain{number}_threshold"
                 )
-            m.d.comb += bit.eq((feature.as_signed() if self.layer.signed else feature) >= threshold)
+            if chain.place is None:
+                compared = feature.as_signed() if self.layer.signed else feature
+                m.d.comb += bit.eq(compared >= threshold)
+            else:
+                sign = self.layer.signed and chain.place == self.layer.feature_bits - 1
+                m.d.comb += bit.eq(feature[chain.place] ^ int(sign))
             with m.If(take & used):
                 m.d.sync += register.eq(Cat(bit, register))
             # The bit of the first beat is shifted farthest.
@@ -182,7 +211,7 @@ class BeatEncoder(LayerComponent):
                 placed[index] = register[position]
         idle = Const(0, 1)
         m.d.comb += self.output.payload.eq(
-            Cat(placed.get(index, idle) for index in range(len(self.layer.source)))
+            Cat(placed.get(index, idle) for index in range(self._bits))
         )
         return m
 
@@ -193,6 +222,9 @@ class BeatEncoder(LayerComponent):
         constant; otherwise the k-th bit of every feature shares a chain, and the threshold is
         looked up by beat.
         """
+        if isinstance(self.layer, Quantise):
+            return self._places(self.layer)
+        assert isinstance(self.layer, Encode)
         by_lane: dict[int, list[tuple[int, int, int]]] = {}  # lane: (beat, threshold, bit)
         for index in self._used:
             beat, lane = divmod(int(self.layer.source[index]), self.layout.per_beat)
@@ -208,6 +240,18 @@ class BeatEncoder(LayerComponent):
                 chain = chains.setdefault((lane, key, slot), _Chain(lane))
                 chain.thresholds[beat] = threshold
                 chain.bits.append(index)
+        return list(chains.values())
+
+    def _places(self, layer: Quantise) -> list[_Chain]:
+        """Sort the used bits into shift registers, one for each lane and place in a feature."""
+        chains: dict[tuple[int, int], _Chain] = {}
+        for index in self._used:
+            feature, bit = divmod(index, layer.bits)
+            beat, lane = divmod(feature, self.layout.per_beat)
+            place = layer.feature_bits - layer.bits + bit
+            chain = chains.setdefault((lane, place), _Chain(lane, place))
+            chain.thresholds[beat] = 0
+            chain.bits.append(index)
         return list(chains.values())
 
 

@@ -15,7 +15,6 @@ from amaranth.lib.wiring import In, Out
 from htaflow.hw.component import LayerComponent
 from htaflow.hw.cut import cut
 from htaflow.hw.cut import depth as logic_depth
-from htaflow.hw.dense import dense_logic
 from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
 from htaflow.hw.known import Known
 from htaflow.hw.layout import InputLayout, layouts
@@ -27,6 +26,7 @@ from htaflow.hw.stage import CHAIN, Stage, chain_instance, chain_modules
 from htaflow.hw.steps import StepAccumulator, StepPresenter
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.vote import argmax_logic, group_sum_logic
+from htaflow.hw.weighted import sums_logic
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.network import Accumulate, Layer, Network, Spiking, Steps, Values
 
@@ -34,7 +34,7 @@ MAX_WIDTH = (1 << 16) - 16
 """Most bits that Amaranth connects at once: 16 bits number those of a component, handshake too."""
 
 _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
-    "Dense": dense_logic,
+    "Dense": sums_logic,
     "Lookup": lookup_logic,
     "GroupSum": group_sum_logic,
     "ArgMax": argmax_logic,
@@ -44,7 +44,7 @@ _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
 def layer_logic(
     layer: Layer, values: Values, target: Target = PORTABLE, known: Known | None = None
 ) -> Logic:
-    """Return what ``layer``, any but an ``Encode``, computes when fed ``values``.
+    """Return what ``layer``, any but a first layer, computes when fed ``values``.
 
     ``target`` is what it is made for, ``known`` what is known of the bits that come in.
     """
@@ -202,9 +202,10 @@ class NetworkCore(wiring.Component):
     def _check_widths(self) -> None:
         """Raise ``BadInputError`` if something is too wide for Amaranth."""
         encode = self.network.encode
+        encoded = self.network.values[encode.name]
         for what, bits, remedy in (
             ("the input bus", self.input_layout.bus_bits, "use a narrower bus (--bus)"),
-            (f"layer '{encode.name}'", len(encode.source), "use fewer thresholds"),
+            (f"layer '{encode.name}'", encoded.count * encoded.width, "use fewer thresholds"),
             ("the result", self.output_layout.width, "use fewer neurons in the last layer"),
         ):
             if bits > MAX_WIDTH:

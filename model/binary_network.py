@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from htaflow.model.activation import HTAF
 from htaflow.model.block import Block
-from htaflow.model.encode import Encoder
+from htaflow.model.encode import Encoder, Quantiser
 
 
 class BinaryNetwork(nn.Sequential):
@@ -16,18 +16,18 @@ class BinaryNetwork(nn.Sequential):
     is the index of its largest score, the lowest of equal ones.
 
     Args:
-        encoder: features to bits; its name is ``encode``.
+        encoder: features to bits or unsigned integers; its name is ``encode``.
         blocks: the others in order; a name becomes that of the integer layer.
     """
 
-    def __init__(self, encoder: Encoder, blocks: dict[str, Block]) -> None:
+    def __init__(self, encoder: Encoder | Quantiser, blocks: dict[str, Block]) -> None:
         super().__init__(OrderedDict[str, nn.Module](encode=encoder, **blocks))
 
     @property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> Encoder | Quantiser:
         """The first block."""
         first = self[0]
-        assert isinstance(first, Encoder)
+        assert isinstance(first, Encoder | Quantiser)
         return first
 
     @property

@@ -10,6 +10,7 @@ from htaflow.model import network
 from htaflow.model.activation import HTAF
 from htaflow.model.errors import BadInputError
 from htaflow.model.fold import fold_layer
+from htaflow.model.integer_linear import IntegerLinear
 from htaflow.model.layers import BinaryLinear
 from htaflow.model.network import IntArray
 from htaflow.model.surrogates import Surrogate
@@ -29,11 +30,12 @@ class Block(nn.Module):
 class Hidden(Block):
     """Sums, batch normalisation, HTAF: a layer of binary neurons.
 
-    Input ``[N, in]`` and output ``[N, out]``, both bits when hard and in [0, 1] when smooth.
+    Input ``[N, in]`` and output ``[N, out]``, both bits when hard and in [0, 1] when smooth; an
+    :class:`IntegerLinear` may also take unsigned integers.
     ``activation`` may also be a :class:`htaflow.model.surrogates.Surrogate`, which is always hard.
     """
 
-    def __init__(self, linear: BinaryLinear, activation: HTAF | Surrogate) -> None:
+    def __init__(self, linear: BinaryLinear | IntegerLinear, activation: HTAF | Surrogate) -> None:
         super().__init__()
         self.linear = linear
         self.norm = nn.BatchNorm1d(linear.out_features)
@@ -86,10 +88,11 @@ class Hidden(Block):
                 f"{name}.norm.running_var: neuron {n} has variance {variance[n]}; "
                 "it must not be negative: train again"
             )
-        high = np.abs(weights).sum(axis=1)
-        thresholds, flips = fold_layer(mean, variance, self.norm.eps, scale, shift, -high, high)
+        inputs = self.linear.inputs
+        low, high = network.Dense(name, weights, None, inputs).bounds_up_to(self.linear.high)
+        thresholds, flips = fold_layer(mean, variance, self.norm.eps, scale, shift, low, high)
         weights[flips] *= -1
-        return network.Dense(name, weights, thresholds)
+        return network.Dense(name, weights, thresholds, inputs)
 
 
 class GroupSum(Block):
@@ -121,7 +124,7 @@ class Scores(Block):
     Input ``[N, bits]``, output ``[N, classes]``, integers when the input is bits.
     """
 
-    def __init__(self, linear: BinaryLinear) -> None:
+    def __init__(self, linear: BinaryLinear | IntegerLinear) -> None:
         super().__init__()
         self.linear = linear
 
@@ -131,10 +134,10 @@ class Scores(Block):
 
     def lower(self, name: str) -> network.Dense:
         """Return the same sums, without thresholds."""
-        return network.Dense(name, integer_weights(self.linear, name))
+        return network.Dense(name, integer_weights(self.linear, name), None, self.linear.inputs)
 
 
-def integer_weights(linear: BinaryLinear, name: str) -> IntArray:
+def integer_weights(linear: BinaryLinear | IntegerLinear, name: str) -> IntArray:
     """Return the weights of ``linear`` as int8 ``[out, in]``; refuse latents that are no number."""
     require_finite(linear.latent, f"{name}.linear.latent")
     return linear.weight.detach().to(torch.int8).numpy().copy()

@@ -1,4 +1,4 @@
-"""The encoder: integer features to bits by comparison with constants.
+"""The encoder: integer features to bits by comparison with constants, or to narrower integers.
 
 The constants come from the training data once, before training, by one of two rules. ``range``
 spreads the same thresholds evenly over the range of all features, as suits an image: one threshold
@@ -30,6 +30,7 @@ class Encoder(Block):
 
     source: Tensor
     threshold: Tensor
+    high = 1  # of what it yields
 
     def __init__(
         self,
@@ -51,6 +52,11 @@ class Encoder(Block):
         """Number of bits of an encoded frame."""
         return len(self.source)
 
+    @property
+    def width(self) -> int:
+        """How many values it yields for a frame."""
+        return self.bits
+
     def forward(self, features: Tensor) -> Tensor:
         """Return the bits, ``[N, bits]``."""
         return (features[:, self.source] >= self.threshold).float()
@@ -69,6 +75,38 @@ class Encoder(Block):
     def extra_repr(self) -> str:
         """Describe the parameters, as torch prints modules."""
         return f"features={self.features}, bits={self.bits}"
+
+
+class Quantiser(Block):
+    """Features as unsigned integers of ``bits`` bits, low bits dropped; nothing in it is trained.
+
+    Input ``[N, features]`` integers, output ``[N, features]`` whole numbers from 0 to ``high``.
+    Raises ``ValueError`` for bits outside 1 to 8; at most as many as a feature has are kept.
+    """
+
+    def __init__(self, features: int, feature_bits: int, signed: bool, bits: int) -> None:
+        super().__init__()
+        if not 1 <= bits <= 8:
+            raise ValueError(f"features keep 1 to 8 bits, not {bits}")
+        self.features = features
+        self.feature_bits = feature_bits
+        self.signed = signed
+        self.width = features
+        self.bits = min(bits, feature_bits)
+        self.high = (1 << self.bits) - 1
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the integers, ``[N, features]``."""
+        low = -(1 << (self.feature_bits - 1)) if self.signed else 0
+        return ((features.int() - low) >> (self.feature_bits - self.bits)).float()
+
+    def lower(self, name: str) -> network.Quantise:
+        """Return the same as an integer layer."""
+        return network.Quantise(name, self.features, self.feature_bits, self.signed, self.bits)
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return f"features={self.features}, feature_bits={self.feature_bits}->{self.bits}"
 
 
 def choose_thresholds(frames: IntArray, count: int, rule: Rule) -> tuple[IntArray, IntArray]:

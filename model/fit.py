@@ -22,8 +22,9 @@ from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import Hidden
 from htaflow.model.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from htaflow.model.dataset import Dataset
-from htaflow.model.encode import Encoder
+from htaflow.model.encode import Encoder, Quantiser
 from htaflow.model.errors import BadInputError
+from htaflow.model.integer_linear import IntegerLinear
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.network import IntArray
 from htaflow.model.progress import Progress, silent
@@ -92,7 +93,8 @@ def fit(
                 sample = torch.randint(len(y_train), (FRAMES,), generator=numbers)
                 frames, labels = draw(sample, numbers), y_train[sample]
                 rewire(model, optimizer, frames, labels, recipe.temperature, rewired)
-            bits, labels = _flip(draw(batch, numbers), recipe.noise, numbers), y_train[batch]
+            high = model.encoder.high
+            bits, labels = _flip(draw(batch, numbers), high, recipe.noise, numbers), y_train[batch]
             scores = model.decide(bits)
             loss = F.cross_entropy(scores / recipe.temperature, labels)
             if not torch.isfinite(loss):
@@ -120,8 +122,8 @@ def fit(
     return done
 
 
-def encode(encoder: Encoder, frames: IntArray) -> Tensor:
-    """Return encoded frames as uint8 0 and 1, ``[N, bits]``: a quarter of the memory of floats."""
+def encode(encoder: Encoder | Quantiser, frames: IntArray) -> Tensor:
+    """Return encoded frames as uint8, ``[N, width]``: a quarter of the memory of floats."""
     chunks = torch.split(torch.as_tensor(frames, dtype=torch.int32), _CHUNK)
     return torch.cat([encoder(chunk).to(torch.uint8) for chunk in chunks])
 
@@ -145,10 +147,11 @@ def calibrate(model: BinaryNetwork, bits: Tensor) -> None:
     """
     model.eval()
     model.set_hard(True)
-    for block in model.blocks:
+    normalised = [index for index, block in enumerate(model.blocks) if isinstance(block, Hidden)]
+    for block in model.blocks[: max(normalised, default=-1) + 1]:
         if isinstance(block, Hidden):
             block.calibrate(chunk.float() for chunk in torch.split(bits, _CHUNK))
-            bits = torch.cat([block(x.float()).to(torch.uint8) for x in torch.split(bits, _CHUNK)])
+        bits = torch.cat([block(x.float()).to(torch.uint8) for x in torch.split(bits, _CHUNK)])
 
 
 class _Frames:
@@ -157,7 +160,9 @@ class _Frames:
     A share ``centred`` of them stays, and of the others some, by chance.
     """
 
-    def __init__(self, encoder: Encoder, frames: IntArray, shift: int, centred: float) -> None:
+    def __init__(
+        self, encoder: Encoder | Quantiser, frames: IntArray, shift: int, centred: float
+    ) -> None:
         side = math.isqrt(frames.shape[1])
         self._encoder = encoder
         self._centred = centred
@@ -194,12 +199,12 @@ def _batches(count: int, size: int, numbers: torch.Generator) -> Iterator[Tensor
         yield order[start : start + size]
 
 
-def _flip(bits: Tensor, share: float, numbers: torch.Generator) -> Tensor:
-    """Return ``bits`` with a random ``share`` of them flipped."""
+def _flip(values: Tensor, high: int, share: float, numbers: torch.Generator) -> Tensor:
+    """Return ``values``, 0 to ``high``, with all bits of a random ``share`` of them flipped."""
     if share == 0:
-        return bits
-    flips = torch.rand(bits.shape, generator=numbers) < share
-    return torch.where(flips, 1 - bits, bits)
+        return values
+    flips = torch.rand(values.shape, generator=numbers) < share
+    return torch.where(flips, high - values, values)
 
 
 def _schedule(
@@ -216,7 +221,7 @@ def _schedule(
     for activation in model.activations():
         activation.alpha = sharpness(start, end, progress)
     for module in model.modules():
-        if isinstance(module, SparseBinaryLinear):
+        if isinstance(module, SparseBinaryLinear | IntegerLinear):
             module.anneal(progress / recipe.annealing)
 
 

@@ -2,9 +2,10 @@
 
 It is the reference for everything downstream. Activations are kept as bit planes, one row of
 ``uint64`` words for each bit of a frame, 64 frames to a word; so a neuron of small fan-in costs a
-few word operations for 64 frames. Wide neurons are matrix products instead, of small integers that
-a float holds exactly. The steps of a frame are executed like so many frames: the first of all
-frames, padded to whole words, then the second.
+few word operations for 64 frames. Wide neurons, and those with weights beyond -1, 0 and 1, are
+matrix products instead, of small integers that a float holds exactly. What is more than bits is
+kept as numbers, a row a frame. The steps of a frame are executed like so many frames: the first of
+all frames, padded to whole words, then the second.
 """
 
 from collections.abc import Callable, Container, Iterator
@@ -26,6 +27,7 @@ from htaflow.model.network import (
     Layer,
     Lookup,
     Network,
+    Quantise,
     Spiking,
     Steps,
     Values,
@@ -51,7 +53,7 @@ def run(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
 
     Args:
         network: the network to execute.
-        frames: integers ``[N, features]``, each in the range that the network's Encode states.
+        frames: integers ``[N, features]``, each in the range that the network's first layer states.
 
     Returns:
         The network's outputs by name, each ``[N, *shape]``, as ``network.outputs`` lists them.
@@ -107,21 +109,23 @@ def _execute(
     steps = []
     incoming = network.input
     for layer, outgoing in zip(network.layers, network.values.values(), strict=True):
-        steps.append((layer.name, _prepare(layer, incoming), outgoing.steps))
+        steps.append((layer.name, _prepare(layer, incoming), outgoing))
         incoming = outgoing
-    most = max((passes or 1) for _, _, passes in steps)
+    most = max((values.steps or 1) for _, _, values in steps)
     size = max(64, _BLOCK // most // 64 * 64)
     blocks = []
     for start in range(0, max(1, len(checked)), size):
         values: npt.NDArray[Any] = checked[start : start + size]
         frames_here = count = len(values)
         block = {}
-        for name, step, passes in steps:
-            values = step(values, count)
+        for name, step, outgoing in steps:
+            values, passes = step(values, count), outgoing.steps
             count = frames_here if passes is None else passes * _padded(frames_here)
-            planes = values.dtype == np.uint64
-            if passes is None and not planes:
+            if passes is None and values.dtype != np.uint64:
                 values = values[:count]
+            if outgoing.is_bits and values.dtype != np.uint64:  # numbers that happen to be bits
+                values = _pack(values.T.astype(np.bool_))
+            planes = values.dtype == np.uint64
             if name in wanted:
                 rows = _unpack(values, count) if planes else values
                 block[name] = rows if passes is None else _by_frame(rows, passes, frames_here)
@@ -144,6 +148,10 @@ def _prepare(layer: Layer, incoming: Values) -> _Step:
     """Return the step that executes ``layer``; what does not depend on the frames is done here."""
     if isinstance(layer, Encode):
         return _encode(layer)
+    if isinstance(layer, Quantise):
+        return _quantise(layer)
+    if isinstance(layer, Dense) and not incoming.is_bits:
+        return _weigh(layer, incoming.high)
     if isinstance(layer, Dense):
         return _scores(layer) if layer.thresholds is None else _compare(layer)
     if isinstance(layer, Lookup):
@@ -157,7 +165,7 @@ def _prepare(layer: Layer, incoming: Values) -> _Step:
     if isinstance(layer, GroupSum):
         return _vote(layer)
     if isinstance(layer, ArgMax):
-        return lambda values, count: values.argmax(axis=1, keepdims=True).astype(np.int32)
+        return _choose
     raise NotImplementedError(f"golden does not execute {layer.type}")
 
 
@@ -198,6 +206,36 @@ def _encode(layer: Encode) -> _Step:
     return step
 
 
+def _quantise(layer: Quantise) -> _Step:
+    """The top bits of features ``[frames, features]``, as numbers ``[frames, features]``."""
+    low, dropped = layer.input.low, layer.feature_bits - layer.bits
+
+    def step(frames: npt.NDArray[Any], count: int) -> IntArray:
+        return np.asarray((frames.astype(np.int32) - low) >> dropped)
+
+    return step
+
+
+def _weigh(layer: Dense, high: int) -> _Step:
+    """What a layer yields that sums numbers ``[frames, in]`` from 0 to ``high``."""
+    exact = _float(layer, high)
+    weights = layer.weights.T.astype(exact)
+
+    def step(numbers: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+        sums = numbers.astype(exact) @ weights
+        if layer.thresholds is None:
+            return np.asarray(sums.astype(np.int64))
+        return _pack((sums >= layer.thresholds).T)
+
+    return step
+
+
+def _float(layer: Dense, high: int = 1) -> type[np.floating[Any]]:
+    """Return a type of float that holds every sum on the way exactly, of inputs up to ``high``."""
+    most = 2 * high * int(layer.magnitude.max())  # the sums and what is added to them
+    return np.float32 if most < 1 << 24 else np.float64
+
+
 def _compare(layer: Dense) -> _Step:
     """The bits of a thresholded layer, as planes ``[out, words]``."""
     thresholds = layer.popcount_thresholds
@@ -220,8 +258,7 @@ def _compare(layer: Dense) -> _Step:
 def _scores(layer: Dense) -> _Step:
     """The sums of a layer without thresholds, ``[frames, out]``."""
     groups = _groups(layer)
-    fan_in = layer.fan_in.astype(np.int32)
-    negative = np.count_nonzero(layer.weights < 0, axis=1).astype(np.int32)
+    magnitude, negative = layer.magnitude.astype(np.int32), layer.negative.astype(np.int32)
 
     def step(planes: npt.NDArray[Any], count: int) -> IntArray:
         popcounts = np.empty((len(layer.weights), count), np.int32)
@@ -229,7 +266,7 @@ def _scores(layer: Dense) -> _Step:
             counted = group(planes, count)
             popcounts[neurons] = _numbers(counted, count) if isinstance(counted, list) else counted
         if layer.inputs == "bipolar":
-            return np.asarray(2 * popcounts.T - fan_in)
+            return np.asarray(2 * popcounts.T - magnitude)
         return np.asarray(popcounts.T - negative)
 
     return step
@@ -325,7 +362,13 @@ def _vote(layer: GroupSum) -> _Step:
     return step
 
 
-_Popcounts = Callable[[npt.NDArray[Any], int], "list[Planes] | npt.NDArray[np.float32]"]
+def _choose(scores: npt.NDArray[Any], count: int) -> IntArray:
+    """The index of each frame's largest score, ``[frames, 1]``; scores of one bit are planes."""
+    numbers = _unpack(scores, count) if scores.dtype == np.uint64 else scores
+    return np.asarray(numbers.argmax(axis=1, keepdims=True).astype(np.int32))
+
+
+_Popcounts = Callable[[npt.NDArray[Any], int], "list[Planes] | npt.NDArray[np.floating[Any]]"]
 """(planes, number of frames) to the popcounts of some neurons.
 
 Few wires give binary counters: planes ``[neurons, words]``, low bit first. Many give numbers,
@@ -335,20 +378,20 @@ Few wires give binary counters: planes ``[neurons, words]``, low bit first. Many
 
 def _groups(layer: Dense) -> list[tuple[IntArray, _Popcounts]]:
     """Return all neurons, in groups that are counted together, and how."""
+    ternary = (np.abs(layer.weights.astype(np.int16)) <= 1).all(axis=1)
     fan_ins = layer.fan_in
     columns = layer.wires[1]
     first = np.cumsum(fan_ins) - fan_ins  # where each neuron's wires start
     groups: list[tuple[IntArray, _Popcounts]] = []
-    for fan_in in np.unique(fan_ins[fan_ins <= WIDE_FAN_IN]):
-        same = np.flatnonzero(fan_ins == fan_in)
+    narrow = (fan_ins <= WIDE_FAN_IN) & ternary
+    for fan_in in np.unique(fan_ins[narrow]):
+        same = np.flatnonzero(narrow & (fan_ins == fan_in))
         for part in _parts(len(same), _NARROW_NEURONS):
             neurons = same[part]
             sources = columns[first[neurons] + np.arange(fan_in)[:, None]]
             groups.append((neurons, _narrow(sources, layer.weights[neurons, sources] < 0)))
-    wide = np.flatnonzero(fan_ins > WIDE_FAN_IN)
-    groups += [
-        (wide[part], _wide(layer.weights, wide[part])) for part in _parts(len(wide), _WIDE_NEURONS)
-    ]
+    wide = np.flatnonzero(~narrow)
+    groups += [(wide[part], _wide(layer, wide[part])) for part in _parts(len(wide), _WIDE_NEURONS)]
     return groups
 
 
@@ -370,17 +413,17 @@ def _narrow(sources: IntArray, negative: npt.NDArray[np.bool_]) -> _Popcounts:
     return popcounts
 
 
-def _wide(weights: IntArray, neurons: IntArray) -> _Popcounts:
-    """Popcounts of ``neurons`` whose ``weights`` are in {-1, 0, +1}, ``[out, in]``, as numbers.
+def _wide(layer: Dense, neurons: IntArray) -> _Popcounts:
+    """Popcounts of ``neurons`` of a layer, as numbers.
 
-    A wire of weight +1 counts b and one of weight -1 counts 1 - b. Every sum on the way is an
-    integer of at most ``in``, which a float holds exactly below 2**24.
+    A wire of weight w > 0 counts w * b and one of weight -w counts w * (1 - b).
     """
-    negative = np.count_nonzero(weights[neurons] < 0, axis=1)[:, None].astype(np.float32)
+    exact = _float(layer)
+    negative = layer.negative[neurons, None].astype(exact)
 
-    def popcounts(planes: npt.NDArray[Any], count: int) -> npt.NDArray[np.float32]:
-        bits = _unpack_rows(planes, count).astype(np.float32)
-        sums: npt.NDArray[np.float32] = weights[neurons].astype(np.float32) @ bits
+    def popcounts(planes: npt.NDArray[Any], count: int) -> npt.NDArray[np.floating[Any]]:
+        bits = _unpack_rows(planes, count).astype(exact)
+        sums: npt.NDArray[np.floating[Any]] = layer.weights[neurons].astype(exact) @ bits
         sums += negative
         return sums
 

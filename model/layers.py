@@ -6,7 +6,7 @@ reach the hardware. The gradient goes straight through to every latent weight; t
 which is now zero says what it would do if it were not, and so lets it come back.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -51,12 +51,21 @@ def ternary_sign(latent: Tensor, fan_in: int) -> Tensor:
     return result
 
 
+def annealed(start: int, target: int, progress: float) -> int:
+    """Return the fan-in for the share ``progress`` (0 to 1) of the annealing: geometric."""
+    ratio = target / start
+    return round(start * float(ratio ** min(max(progress, 0.0), 1.0)))
+
+
 class BinaryLinear(nn.Module):
     """Sums of all inputs with weights in {-1, +1}.
 
     ``acc[n] = sum_i sign(latent[n, i]) * (2 * b[i] - 1)``: input ``[N, in_features]`` in [0, 1],
     output ``[N, out_features]``; integers when the input is bits.
     """
+
+    inputs: Literal["bipolar", "unipolar"] = "bipolar"
+    high = 1  # of what comes in
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -110,8 +119,7 @@ class SparseBinaryLinear(BinaryLinear):
 
     def anneal(self, progress: float) -> None:
         """Set ``fan_in`` for the share ``progress`` (0 to 1) of the annealing: geometric."""
-        ratio = self.target_fan_in / self.start_fan_in
-        self.fan_in = round(self.start_fan_in * ratio ** min(max(progress, 0.0), 1.0))
+        self.fan_in = annealed(self.start_fan_in, self.target_fan_in, progress)
 
     def extra_repr(self) -> str:
         """Describe the parameters, as torch prints modules."""

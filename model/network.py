@@ -16,9 +16,10 @@ import numpy as np
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest_all
 from htaflow.model.integer.dense import Dense
-from htaflow.model.integer.encode import MAX_FEATURE_BITS, Encode
+from htaflow.model.integer.encode import MAX_FEATURE_BITS, Encode, FirstLayer
 from htaflow.model.integer.layer import IntArray, Layer, Values
 from htaflow.model.integer.lookup import MAX_LOOKUP_INPUTS, Lookup
+from htaflow.model.integer.quantise import Quantise
 from htaflow.model.integer.spiking import Spiking
 from htaflow.model.integer.steps import Accumulate, Steps
 from htaflow.model.integer.vote import ArgMax, GroupSum
@@ -31,12 +32,14 @@ __all__ = [
     "ArgMax",
     "Dense",
     "Encode",
+    "FirstLayer",
     "GroupSum",
     "IntArray",
     "Layer",
     "Lookup",
     "Network",
     "Problem",
+    "Quantise",
     "Spiking",
     "Steps",
     "Values",
@@ -50,7 +53,7 @@ _TAKEN = {"clk", "rst", "top"}  # these, and layers, are names of the Verilog ar
 
 LAYER_TYPES: dict[str, type[Layer]] = {
     layer.type: layer
-    for layer in (Encode, Dense, Lookup, Steps, Spiking, Accumulate, GroupSum, ArgMax)
+    for layer in (Encode, Quantise, Dense, Lookup, Steps, Spiking, Accumulate, GroupSum, ArgMax)
 }
 
 
@@ -68,7 +71,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A chain of layers, the first an :class:`Encode`. Raises ``BadInputError`` if not valid."""
+    """A chain of layers, the first a :class:`FirstLayer`. Raises ``BadInputError`` if not valid."""
 
     name: str
     layers: tuple[Layer, ...]
@@ -79,10 +82,10 @@ class Network:
             raise BadInputError(describe_problems(f"network '{self.name}'", problems))
 
     @property
-    def encode(self) -> Encode:
+    def encode(self) -> FirstLayer:
         """The first layer."""
         first = self.layers[0]
-        assert isinstance(first, Encode)
+        assert isinstance(first, FirstLayer)
         return first
 
     @property
@@ -112,9 +115,10 @@ class Network:
 
     @property
     def used_bits(self) -> IntArray:
-        """Indices of the encoder's bits that the layer after it reads, ascending; all if none.
+        """Indices of the first layer's bits that the next one reads, ascending; all if none.
 
-        Steps read nothing themselves, so the layer after them counts.
+        Integers are so many bits each, the low one first. Steps read nothing themselves, so the
+        layer after them counts.
         """
         every = self.values[self.encode.name]
         followers = self.layers[1:3]
@@ -124,7 +128,7 @@ class Network:
             read = np.tile(read, every.count // len(read))
         else:
             read = followers[0].reads(every) if followers else np.ones(every.count, np.bool_)
-        return np.flatnonzero(read)
+        return np.flatnonzero(np.repeat(read, every.width))
 
     @cached_property
     def digest(self) -> str:
@@ -147,8 +151,9 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
     found = []
     if not is_name(name):
         found.append(Problem("network", f"its name is {name!r}", _NAME_RULE))
-    if not layers or not isinstance(layers[0], Encode):
-        found.append(Problem("network", "its first layer is not an Encode", "start with one"))
+    if not layers or not isinstance(layers[0], FirstLayer):
+        what = "its first layer is not an Encode or a Quantise"
+        found.append(Problem("network", what, "start with one"))
         return found
     seen: set[str] = set()
     values = layers[0].input
@@ -159,8 +164,9 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
         if layer.name in seen:
             found.append(Problem(where, "its name is used twice", "rename one"))
         seen.add(layer.name)
-        if index and isinstance(layer, Encode):
-            found.append(Problem(where, "an Encode after the first layer", "remove it"))
+        if index and isinstance(layer, FirstLayer):
+            what = f"an {layer.type} after" if layer.type == "Encode" else f"a {layer.type} after"
+            found.append(Problem(where, f"{what} the first layer", "remove it"))
         if index and isinstance(layers[index - 1], ArgMax):
             found.append(Problem(where, "it follows an ArgMax", "make the ArgMax last"))
         problems = [Problem(where, *problem) for problem in layer.problems(values)]

@@ -10,8 +10,16 @@ from htaflow.model.activation import HTAF
 from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import Block, GroupSum, Hidden, Scores
 from htaflow.model.dataset import Dataset
-from htaflow.model.encode import Encoder, Rule, choose_thresholds, rate_thresholds
+from htaflow.model.dhn import Heaviside
+from htaflow.model.encode import (
+    Encoder,
+    Quantiser,
+    Rule,
+    choose_thresholds,
+    rate_thresholds,
+)
 from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.integer_linear import WEIGHT_BITS, IntegerLinear
 from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lookup import tabulate
 from htaflow.model.spiking import Accumulate, Spiking, Steps
@@ -36,6 +44,17 @@ class SpikingNeurons(Neurons):
     beta: float = 1.0
     reset_mechanism: Literal["subtract", "zero"] = "subtract"
     fraction: int = 1
+
+
+@dataclass(frozen=True)
+class HeavisideNeurons(Neurons):
+    """A hidden layer with integer weights of ``bits`` bits, 2 to 8, on inputs 0 and 1.
+
+    ``normalised`` is whether batch normalisation follows the sums.
+    """
+
+    bits: int = 4
+    normalised: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,10 @@ class Recipe:
         coding: ``direct`` has the same bits in each step; ``rate`` compares features with other
             thresholds in each, which are pseudo-random: ``thresholds`` and ``encoding`` do not
             matter then.
+        feature_bits: with a number, features enter as unsigned integers of so many bits, and not by
+            comparison; ``thresholds`` and ``encoding`` do not matter then.
+        head_bits: bits of the weights of ``scores``; without a number they are -1 and 1, of inputs
+            that count as such.
         temperature: the scores are divided by it for the loss.
         epochs: passes over the training data.
         batch: frames a step.
@@ -89,7 +112,7 @@ class Recipe:
     description: str
     thresholds: int
     encoding: Rule
-    hidden: tuple[Neurons, ...]
+    hidden: tuple[Neurons | HeavisideNeurons, ...]
     head: Literal["vote", "scores"]
     temperature: float
     epochs: int
@@ -106,6 +129,8 @@ class Recipe:
     beta: float = 1.0
     hard_alpha: tuple[float, float] = (2.0, 2.0)
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
+    feature_bits: int | None = None
+    head_bits: int | None = None
 
 
 def _tabled_mnist(
@@ -216,6 +241,43 @@ ZOO = {
             noise=0.01,
             steps=4,
         ),
+        Recipe(
+            name="digits-dhn",
+            description="8 x 8 digits of 4 bits, 4 layers of 48 neurons with weights of 4 bits",
+            thresholds=1,
+            encoding="range",
+            hidden=(HeavisideNeurons(48, 8, 24),) * 4,
+            head="scores",
+            temperature=16.0,
+            epochs=40,
+            batch=64,
+            learning_rate=0.02,
+            noise=0.02,
+            feature_bits=4,
+            head_bits=4,
+        ),
+        Recipe(
+            name="mnist-dhn",
+            description="28 x 28 digits of 2 bits, 4 layers of neurons with weights of 4 bits",
+            thresholds=1,
+            encoding="range",
+            hidden=(
+                HeavisideNeurons(400, 20, 120),
+                HeavisideNeurons(200, 24, 100),
+                HeavisideNeurons(150, 24, 60),
+                HeavisideNeurons(100, 24, 60),
+            ),
+            head="scores",
+            temperature=24.0,
+            epochs=30,
+            batch=256,
+            learning_rate=0.02,
+            noise=0.01,
+            shift=1,
+            centred=0.4,
+            feature_bits=2,
+            head_bits=4,
+        ),
         _tabled_mnist("mnist-up5k", 1200, 500, fan_in=4),
         _tabled_mnist("mnist-25f", 3000, 1500, fan_in=4, wiring=8, epochs=50),
         _tabled_mnist("mnist-xs", 540, 260),
@@ -239,44 +301,80 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
     The same ``seed`` gives the same model; torch's own random numbers are left as they were. Raises
     ``BadInputError`` if the encoder finds nothing to tell frames apart by.
     """
+    check_recipe(recipe)
+    encoder = _encoder(recipe, dataset)
     rate = recipe.steps is not None and recipe.coding == "rate"
-    if recipe.steps is not None and rate:
-        source, threshold = rate_thresholds(dataset.x_train, recipe.steps)
-    else:
-        source, threshold = choose_thresholds(dataset.x_train, recipe.thresholds, recipe.encoding)
-    encoder = Encoder(dataset.features, dataset.feature_bits, dataset.signed, source, threshold)
     blocks: dict[str, Block] = {}
     classes = len(dataset.classes)
-    width = encoder.bits
+    width, high = encoder.width, encoder.high
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if recipe.steps is not None:
             blocks["steps"] = Steps(recipe.steps, "split" if rate else "direct")
-            width = encoder.bits // recipe.steps if rate else width
+            width = width // recipe.steps if rate else width
         for index, neurons in enumerate(recipe.hidden, 1):
             count = neurons.count
             if recipe.head == "vote" and index == len(recipe.hidden):
                 count = -(-count // classes) * classes
             activation = HTAF(recipe.hard_alpha[0], recipe.beta)
-            linear = _linear(width, count, neurons)
-            if isinstance(neurons, SpikingNeurons):
-                blocks[f"hidden{index}"] = Spiking(
-                    linear,
-                    activation,
-                    beta=neurons.beta,
-                    reset_mechanism=neurons.reset_mechanism,
-                    fraction=neurons.fraction,
-                )
-            else:
-                blocks[f"hidden{index}"] = Hidden(linear, activation)
-            width = count
+            blocks[f"hidden{index}"] = _hidden(width, high, count, neurons, activation)
+            width, high = count, 1
         if recipe.head == "vote":
             blocks["vote"] = GroupSum(classes)
-        else:
+        elif recipe.head_bits is None:
             blocks["scores"] = Scores(BinaryLinear(width, classes))
+        else:
+            linear = IntegerLinear(width, classes, recipe.head_bits, high=high, shared=True)
+            blocks["scores"] = Scores(linear)
     if recipe.steps is not None:
         blocks["count"] = Accumulate()
     return BinaryNetwork(encoder, blocks)
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise ``BadInputError`` for a recipe that cannot be built; it names the layer."""
+    layers = {f"hidden{index}": neurons for index, neurons in enumerate(recipe.hidden, 1)}
+    bits = {n: hidden.bits for n, hidden in layers.items() if isinstance(hidden, HeavisideNeurons)}
+    if recipe.head_bits is not None:
+        bits["scores"] = recipe.head_bits
+    for name, number in bits.items():
+        if number not in WEIGHT_BITS:
+            raise BadInputError(
+                f"recipe '{recipe.name}', layer '{name}': weights of {number} bits; use "
+                f"{WEIGHT_BITS[0]} to {WEIGHT_BITS[-1]}"
+            )
+    if bits and recipe.refinement is not None:
+        raise BadInputError(
+            f"recipe '{recipe.name}', layer '{next(iter(bits))}': only neurons with weights -1 and "
+            "1 can be refined as truth tables; remove the refinement"
+        )
+    if recipe.feature_bits is None:
+        return
+    if not 1 <= recipe.feature_bits <= 8:
+        raise BadInputError(
+            f"recipe '{recipe.name}': features of {recipe.feature_bits} bits; use 1 to 8"
+        )
+    if recipe.steps is not None:
+        raise BadInputError(
+            f"recipe '{recipe.name}': steps are of bits, and features enter as integers; use no "
+            "feature_bits, or no steps"
+        )
+    for name, neurons in list(layers.items())[:1]:
+        if not isinstance(neurons, HeavisideNeurons):
+            raise BadInputError(
+                f"recipe '{recipe.name}', layer '{name}': neurons with weights -1 and 1 take bits, "
+                "and features enter as integers; use HeavisideNeurons, or no feature_bits"
+            )
+
+
+def _encoder(recipe: Recipe, dataset: Dataset) -> Encoder | Quantiser:
+    """Return the first block: comparisons, or features as they are but for their low bits."""
+    frame = dataset.features, dataset.feature_bits, dataset.signed
+    if recipe.feature_bits is not None:
+        return Quantiser(*frame, recipe.feature_bits)
+    if recipe.steps is not None and recipe.coding == "rate":
+        return Encoder(*frame, *rate_thresholds(dataset.x_train, recipe.steps))
+    return Encoder(*frame, *choose_thresholds(dataset.x_train, recipe.thresholds, recipe.encoding))
 
 
 def refine_model(model: BinaryNetwork, recipe: Recipe) -> BinaryNetwork:
@@ -298,6 +396,26 @@ def refined_recipe(recipe: Recipe, epochs: int) -> Recipe:
     assert recipe.refinement is not None
     scaled = max(1, round(recipe.refinement.epochs * epochs / recipe.epochs))
     return replace(recipe, **asdict(replace(recipe.refinement, epochs=scaled)), refinement=None)
+
+
+def _hidden(
+    width: int, high: int, count: int, neurons: Neurons, activation: HTAF
+) -> Hidden | Heaviside | Spiking:
+    """Return a hidden layer of ``count`` neurons on ``width`` inputs from 0 to ``high``."""
+    if isinstance(neurons, HeavisideNeurons):
+        fan_ins = neurons.fan_in, neurons.start_fan_in
+        linear = IntegerLinear(width, count, neurons.bits, *fan_ins, high=high)
+        return (Hidden if neurons.normalised else Heaviside)(linear, activation)
+    binary = _linear(width, count, neurons)
+    if isinstance(neurons, SpikingNeurons):
+        return Spiking(
+            binary,
+            activation,
+            beta=neurons.beta,
+            reset_mechanism=neurons.reset_mechanism,
+            fraction=neurons.fraction,
+        )
+    return Hidden(binary, activation)
 
 
 def _linear(width: int, count: int, neurons: Neurons) -> BinaryLinear:

@@ -146,7 +146,8 @@ def _first_wrong_stage(
             parts.append(_part(network, previous, values, parts[0].width))
         cares: list[Mask] = [np.ones(len(part.numbers), np.bool_) for part in parts]
         if index == 0:  # bits that nothing reads may be absent
-            cares[0] = np.isin(np.arange(len(cares[0])), network.used_bits)
+            read = network.used_bits // network.values[layer.name].width
+            cares[0] = np.isin(np.arange(len(cares[0])), read)
         for part, care in zip(parts, cares, strict=True):
             if found := _first_wrong(part, sighting["word"], care):
                 if network.values[layer.name].steps is not None:

@@ -13,6 +13,7 @@ from htaflow.model.network import (
     Layer,
     Lookup,
     Network,
+    Quantise,
     Spiking,
     Steps,
 )
@@ -40,20 +41,28 @@ def random_dense(
     fan_in: int | None = None,
     thresholds: bool = True,
     unipolar: bool = False,
+    weight_bits: int = 2,
+    high: int = 1,
 ) -> Dense:
-    """A layer of neurons of one ``fan_in``, or of any; some are always 0 or always 1."""
+    """A layer of neurons of one ``fan_in``, or of any; some are always 0 or always 1.
+
+    Inputs are 0 to ``high``. With more than two bits, weights are -2**(weight_bits - 1) and up.
+    """
+    half = 1 << (weight_bits - 1)
     weights = np.zeros((outputs, inputs), np.int64)
     for row in weights:
         wires = min(inputs, fan_in or int(rng.integers(1, inputs + 1)))
-        row[rng.choice(inputs, wires, replace=False)] = rng.choice((-1, 1), wires)
+        signs = rng.choice((-1, 1), wires)
+        magnitudes = rng.integers(1, half + (signs < 0)) if weight_bits > 2 else 1
+        row[rng.choice(inputs, wires, replace=False)] = signs * magnitudes
     kind = "unipolar" if unipolar else "bipolar"
     layer = Dense(name, weights, None, kind)
     if not thresholds:
         return layer
-    low, high = layer.bounds
-    spread = np.round(rng.normal(0, 1, outputs) * np.sqrt(layer.fan_in)).astype(np.int64)
-    near = np.clip((low + high) // 2 + spread, low, high + 1)
-    anywhere = rng.integers(low, high + 2)
+    low, most = layer.bounds_up_to(high)
+    spread = rng.normal(0, 1, outputs) * np.sqrt(layer.fan_in) * high * (half / 2)
+    near = np.clip((low + most) // 2 + np.round(spread).astype(np.int64), low, most + 1)
+    anywhere = rng.integers(low, most + 2)
     return Dense(name, weights, np.where(rng.random(outputs) < 0.8, near, anywhere), kind)
 
 
@@ -144,31 +153,59 @@ def random_network(
     fan_in: int | None = 4,
     unipolar: bool = False,
     lookups: float = 0.0,
+    weight_bits: int = 2,
+    kept_bits: int = 0,
     ending: str = "class of votes",
     classes: int = 3,
 ) -> Network:
     """A network of random weights: an encoder, ``hidden`` layers, one of :data:`ENDINGS`.
 
-    A share ``lookups`` of the hidden layers are truth tables.
+    A share ``lookups`` of the hidden layers are truth tables. With ``kept_bits``, features are not
+    encoded but enter as integers of at most so many bits, and the first sums are unipolar.
     """
     layers: list[Layer] = [random_encode(rng, features, bits, feature_bits, signed)]
-    width = bits
+    width, high = bits, 1
+    if kept_bits:
+        kept = min(kept_bits, feature_bits)
+        layers = [Quantise("encode", features, feature_bits, signed, kept)]
+        width, high = features, (1 << kept) - 1
+        if not hidden and ending in ("bits", "votes", "class of votes"):
+            hidden = (classes,)
     sizes = list(hidden)
     if ending.endswith("votes"):  # they need bits in equal groups
         sizes.append(classes * int(rng.integers(1, 6)))
     for number, size in enumerate(sizes, 1):
         name = f"hidden{number}"
-        if rng.random() < lookups:
+        if rng.random() < lookups and high == 1:
             layers.append(random_lookup(rng, name, width, size, min(fan_in or 6, 6)))
         else:
-            layers.append(random_dense(rng, name, width, size, fan_in=fan_in, unipolar=unipolar))
-        width = size
+            layers.append(
+                random_dense(
+                    rng,
+                    name,
+                    width,
+                    size,
+                    fan_in=fan_in,
+                    unipolar=unipolar or high > 1,
+                    weight_bits=weight_bits,
+                    high=high,
+                )
+            )
+        width, high = size, 1
     if ending.endswith("votes"):
         layers.append(GroupSum("vote", classes))
     elif ending.endswith("scores"):
         layers.append(
             random_dense(
-                rng, "head", width, classes, fan_in=fan_in, thresholds=False, unipolar=unipolar
+                rng,
+                "head",
+                width,
+                classes,
+                fan_in=fan_in,
+                thresholds=False,
+                unipolar=unipolar or high > 1,
+                weight_bits=weight_bits,
+                high=high,
             )
         )
     if ending.startswith("class"):
@@ -198,6 +235,8 @@ def networks(draw: st.DrawFn, max_width: int = 24) -> Network:
         fan_in=draw(st.sampled_from((1, 2, 3, 4, 6, 9, None))),
         unipolar=draw(st.booleans()),
         lookups=draw(st.sampled_from((0.0, 0.5, 1.0))),
+        weight_bits=draw(st.sampled_from((2, 2, 3, 4, 8))),
+        kept_bits=draw(st.sampled_from((0, 0, 1, 3, 8))),
         ending=draw(endings),
         classes=draw(st.integers(2, 5)),
     )

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Network
+from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Network, Quantise
 
 
 def random_dense(
@@ -15,10 +17,16 @@ def random_dense(
     fan_in: int,
     inputs: str,
     scores: bool = False,
+    bits: int = 2,
 ) -> Dense:
     weights = np.zeros(shape, int)
+    half = 1 << (bits - 1)
     for row in weights:
-        row[rng.choice(shape[1], fan_in, replace=False)] = rng.choice([-1, 1], fan_in)
+        magnitudes = rng.integers(1, half, fan_in) if bits > 2 else 1
+        signs = rng.choice([-1, 1], fan_in)
+        row[rng.choice(shape[1], fan_in, replace=False)] = signs * magnitudes
+    if bits > 2:
+        weights[::5, np.flatnonzero(weights[0])[0]] = -half
     if scores:
         return Dense(name, weights, None, inputs)
     low, high = Dense(name, weights, None, inputs).bounds
@@ -36,11 +44,16 @@ def plain_sums(layer: Dense, bits: IntArray) -> IntArray:
     frames=st.sampled_from([0, 1, 63, 64, 65, 200]),
     fan_in=st.sampled_from([1, 2, 3, 6, 7, 48, 49, 70]),
     inputs=st.sampled_from(["bipolar", "unipolar"]),
+    weight_bits=st.sampled_from([2, 4, 8]),
 )
-def test_golden_is_the_plain_arithmetic(seed: int, frames: int, fan_in: int, inputs: str) -> None:
+def test_golden_is_the_plain_arithmetic(
+    seed: int, frames: int, fan_in: int, inputs: str, weight_bits: int
+) -> None:
     rng = np.random.default_rng(seed)
-    first = random_dense(rng, "first", (12, 70), fan_in, inputs)
-    last = random_dense(rng, "last", (5, 12), min(fan_in, 12), inputs, scores=True)
+    first = random_dense(rng, "first", (12, 70), fan_in, inputs, bits=weight_bits)
+    last = random_dense(
+        rng, "last", (5, 12), min(fan_in, 12), inputs, scores=True, bits=weight_bits
+    )
     source = rng.integers(0, 30, 70)
     threshold = rng.integers(-8, 9, 70)
     network = Network(
@@ -55,6 +68,56 @@ def test_golden_is_the_plain_arithmetic(seed: int, frames: int, fan_in: int, inp
     scores = plain_sums(last, bits)
     assert np.array_equal(values["last"], scores)
     assert np.array_equal(values["classify"][:, 0], scores.argmax(axis=1))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    feature_bits=st.integers(1, 16),
+    signed=st.booleans(),
+    weight_bits=st.sampled_from([2, 8]),
+    data=st.data(),
+)
+def test_integers_are_weighed_exactly(
+    seed: int, feature_bits: int, signed: bool, weight_bits: int, data: st.DataObject
+) -> None:
+    rng = np.random.default_rng(seed)
+    kept = data.draw(st.integers(1, feature_bits))
+    quantise = Quantise("quantise", 9, feature_bits, signed, kept)
+    first = random_dense(rng, "first", (70, 9), 5, "unipolar", scores=True, bits=weight_bits)
+    last = random_dense(rng, "last", (3, 70), 60, "bipolar", scores=True)
+    low, high = first.bounds_up_to((1 << kept) - 1)
+    first = dataclasses.replace(first, thresholds=rng.integers(low, high + 2))
+    network = Network("net", (quantise, first, last, ArgMax("classify")))
+    x = rng.integers(network.input.low, network.input.high + 1, (130, 9))
+    values = golden.trace(network, x)
+    numbers = (x - network.input.low) // (1 << (feature_bits - kept))
+    assert numbers.max() < 1 << kept
+    assert np.array_equal(values["quantise"], numbers)
+    bits = (plain_sums(first, numbers) >= first.thresholds).astype(int)
+    assert np.array_equal(values["first"], bits)
+    assert np.array_equal(values["last"], plain_sums(last, bits))
+
+
+def test_sums_too_large_for_single_precision_are_exact() -> None:
+    rng = np.random.default_rng(4)
+    weights = rng.integers(-128, 128, (3, 200))
+    weights[:, :2] = [[127, 0], [0, 1], [3, 5]]
+    network = Network(
+        "net",
+        (Quantise("quantise", 200, 16, False, 16), Dense("sums", weights, None, "unipolar")),
+    )
+    x = rng.integers(65000, 65536, (20, 200))
+    assert np.array_equal(golden.run(network, x)["scores"], x @ weights.T)
+
+
+def test_votes_and_scores_that_are_bits_can_be_summed() -> None:
+    encode = Encode("encode", 3, 1, False, np.arange(3), np.ones(3, int))
+    last = Dense("last", np.array([[1, 1, -1]]))
+    x = np.array([[0, 1, 1], [1, 1, 0], [0, 0, 0]])
+    expected = (2 * x - 1) @ [1, 1, -1]
+    for between in (GroupSum("votes", 3), Dense("same", np.eye(3, dtype=int), None, "unipolar")):
+        result = golden.run(Network("net", (encode, between, last)), x)
+        assert np.array_equal(result["scores"][:, 0], expected)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.uint64])

@@ -98,7 +98,7 @@ def test_the_file_described_in_the_documentation_loads(tmp_path: Path) -> None:
         ({"2.x": np.zeros(1, int)}, None, "'2.x' belongs to no layer"),
         ({"1.bias": np.zeros(1, int)}, None, "unknown field 'bias' of Dense"),
         ({"1.weights": np.array([[0.5, 1]])}, None, "'weights' of Dense has the wrong type"),
-        ({"1.weights": np.array([[7, 1]])}, None, "weight 7 at input 0 is not -1, 0 or 1"),
+        ({"1.weights": np.array([[700, 1]])}, None, "weight 700 at input 0 is not in -128"),
         ({"1.thresholds": np.array([99])}, None, "threshold 99 is out of range"),
         ({"1.weights": np.array([[0, 0]])}, None, "fan-in 0"),
         ({"0.source": np.array([[0, 1]])}, None, "two lists of the same length"),

@@ -11,6 +11,7 @@ from htaflow.model.network import (
     GroupSum,
     Layer,
     Network,
+    Quantise,
     Values,
     find_problems,
 )
@@ -48,13 +49,30 @@ def test_a_valid_chain_has_no_problems() -> None:
 
 
 def test_every_bad_neuron_is_named_at_once() -> None:
-    weights = np.array([[1, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
+    weights = np.array([[1, 128, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
     assert chain(Dense("hidden", weights, np.array([0, 0, 3]))) == [
-        "layer 1 'hidden': neuron 0: weight 2 at input 1 is not -1, 0 or 1; binarise the weights",
+        "layer 1 'hidden': neuron 0: weight 128 at input 1 is not in -128..127; "
+        "use weights of at most 8 bits",
         "layer 1 'hidden': neuron 1: fan-in 0, every weight is zero; remove it or give it an input",
         "layer 1 'hidden': neuron 2: threshold 3 is out of range; "
         "its sum is -1..1: use -1 (always 1) to 2 (always 0)",
     ]
+
+
+def test_sums_of_integers_are_bounded_by_what_comes_in() -> None:
+    weights = np.array([[3, -2, 0, 0], [127, -128, 1, 1]])
+    layers = Quantise("q", 4, 4, False, 2), Dense("a", weights, None, "unipolar")
+    values = Network("net", layers).values
+    assert (values["q"].low, values["q"].high) == (0, 3)
+    assert (values["a"].low, values["a"].high) == (-3 * 128, 3 * 129)
+    thresholds = np.array([10, -385])
+    layers = layers[0], Dense("a", weights, thresholds, "unipolar")
+    assert [str(problem) for problem in find_problems("net", layers)] == [
+        "layer 1 'a': neuron 1: threshold -385 is out of range; "
+        "its sum is -384..387: use -384 (always 1) to 388 (always 0)"
+    ]
+    bipolar = Dense("a", weights)
+    assert "but sums bits" in str(find_problems("net", (layers[0], bipolar))[0])
 
 
 @pytest.mark.parametrize(
@@ -64,6 +82,8 @@ def test_every_bad_neuron_is_named_at_once() -> None:
         ([Dense("a", WEIGHTS[0])], r"weights have shape \[4\]"),
         ([Dense("a", WEIGHTS, np.zeros(3, int))], r"thresholds have shape \[3\]"),
         ([Dense("a", WEIGHTS, None, "ternary")], "inputs is 'ternary'"),
+        ([Dense("a", WEIGHTS), Dense("b", WEIGHTS[:, :2], None, "unipolar")], "unsigned integers"),
+        ([Quantise("q", 4, 8, False, 4)], "a Quantise after the first layer"),
         ([Dense("a", WEIGHTS), Dense("b", np.eye(2, dtype=int))], "but sums bits"),
         ([GroupSum("v", 3)], "4 bits do not divide into 3 equal groups"),
         ([GroupSum("v", 0)], "into 0 equal groups"),
@@ -90,7 +110,10 @@ def test_what_does_not_chain_is_refused(layers: list[Layer], message: str) -> No
         (Encode("e", 4, 4, False, np.array([4]), np.array([1])), "bit 0 reads feature 4 of 4"),
         (Encode("e", 4, 4, False, np.array([0]), np.array([17])), "use 0 to 16"),
         (Encode("e", 4, 4, True, np.array([0]), np.array([-9])), "use -8 to 8"),
-        (GroupSum("v", 2), "first layer is not an Encode"),
+        (Quantise("q", 4, 4, True, 0), "it keeps 0 bits of features of 4; use 1 to 4"),
+        (Quantise("q", 4, 4, False, 5), "it keeps 5 bits of features of 4"),
+        (Quantise("q", 4, 17, False, 5), "features have 17 bits"),
+        (GroupSum("v", 2), "first layer is not an Encode or a Quantise"),
     ],
 )
 def test_a_bad_encode_is_refused(first: Layer, message: str) -> None:
@@ -99,7 +122,7 @@ def test_a_bad_encode_is_refused(first: Layer, message: str) -> None:
 
 
 def test_problems_of_one_layer_are_counted_when_many() -> None:
-    problems = chain(Dense("a", np.full((50, 4), 3), np.zeros(50, int)))
+    problems = chain(Dense("a", np.full((50, 4), -129), np.zeros(50, int)))
     assert len(problems) == 21
     assert "30 more problems" in problems[-1]
 

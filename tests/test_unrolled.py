@@ -30,7 +30,8 @@ def test_the_logic_of_every_layer_is_golden(network, seed):
     bits = to_bits(frames, network.encode.feature_bits)
     bits = np.pad(bits, ((0, 0), (0, layout.bus_bits - bits.shape[1])))
     bits = encode_logic(network.encode, layout).evaluate(bits)
-    assert np.array_equal(bits, expected[network.encode.name])
+    encoded = network.values[network.encode.name]
+    assert np.array_equal(bits, to_bits(expected[network.encode.name], encoded.width))
     incoming = network.encode
     for layer in network.layers[1:]:
         bits = layer_logic(layer, network.values[incoming.name]).evaluate(bits)
@@ -55,6 +56,8 @@ def random_choices(seed):
         fan_in=[1, 3, 4, 6, 9, None][rng.integers(6)],
         unipolar=bool(rng.integers(2)),
         lookups=rng.choice([0.0, 0.5]),
+        weight_bits=[2, 4, 2, 8, 2, 3][seed % 6],
+        kept_bits=[0, 0, 3, 0, 8, 2, 1][seed % 7],
         ending=ENDINGS[seed % len(ENDINGS)],
         classes=int(rng.integers(2, 5)),
     )

@@ -1,4 +1,4 @@
-"""Weighted sums of bits."""
+"""Weighted sums."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,16 +10,19 @@ import numpy.typing as npt
 
 from htaflow.model.integer.layer import IntArray, Layer, Values
 
+WEIGHT_BITS = 8
+"""Weights have at most so many bits, two's complement."""
+
 
 @dataclass(frozen=True, eq=False)
 class Dense(Layer):
-    """Weighted sums of bits, compared with thresholds or left as integer scores.
+    """Weighted sums, compared with thresholds or left as integer scores.
 
     ``acc[n] = sum_i weights[n, i] * v[i]``, with v = 2 * bit - 1 for ``inputs="bipolar"`` (BNN)
-    and v = bit for ``"unipolar"`` (DHN, SNN); ``bit[n] = acc[n] >= thresholds[n]``.
-    ``weights`` is ``[out, in]`` in {-1, 0, +1}, a zero being no wire; ``thresholds`` is ``[out]``
-    or ``None``, and then ``acc`` is the output. A threshold may be one more than the largest
-    possible sum: that neuron is always 0.
+    and v = bit for ``"unipolar"`` (DHN, SNN); ``bit[n] = acc[n] >= thresholds[n]``. Unipolar, v may
+    also be an unsigned integer. ``weights`` is ``[out, in]``, each of at most 8 bits, a zero being
+    no wire; ``thresholds`` is ``[out]`` or ``None``, and then ``acc`` is the output. A threshold
+    may be one more than the largest possible sum: that neuron is always 0.
     """
 
     weights: IntArray
@@ -48,33 +51,68 @@ class Dense(Layer):
 
     @property
     def bounds(self) -> tuple[IntArray, IntArray]:
-        """The least and the largest possible sum of each neuron, ``[out]`` each."""
+        """The least and the largest possible sum of each neuron on bits, ``[out]`` each."""
+        return self.bounds_up_to(1)
+
+    def bounds_up_to(self, high: int) -> tuple[IntArray, IntArray]:
+        """Return the least and the largest possible sum of each neuron, ``[out]`` each.
+
+        Inputs are 0 to ``high``; bipolar ones are bits.
+        """
         positive = np.maximum(self.weights, 0).sum(axis=1, dtype=np.int64)
         negative = np.minimum(self.weights, 0).sum(axis=1, dtype=np.int64)
         if self.inputs == "unipolar":
-            return negative, positive
+            return negative * high, positive * high
         return negative - positive, positive - negative
+
+    @property
+    def is_ternary(self) -> bool:
+        """Whether every weight is -1, 0 or 1."""
+        return bool(self.weights.max() <= 1 and self.weights.min() >= -1)
+
+    @property
+    def magnitude(self) -> IntArray:
+        """Sum of the weights' magnitudes of each neuron, ``[out]``."""
+        return np.asarray(np.abs(self.weights.astype(np.int16)).sum(axis=1, dtype=np.int64))
+
+    @property
+    def negative(self) -> IntArray:
+        """Sum of the magnitudes of each neuron's negative weights, ``[out]``."""
+        return np.asarray(-np.minimum(self.weights, 0).sum(axis=1, dtype=np.int64))
 
     @property
     def popcount_thresholds(self) -> IntArray:
         """Smallest popcount (of XNORs of bit and weight sign) at which each neuron is 1, ``[out]``.
 
-        With K = fan-in and M = number of negative weights, ``acc = 2 * popcount - K`` (bipolar)
-        or ``popcount - M`` (unipolar). The result is within ``[0, K + 1]``.
+        Each XNOR counts as often as its weight's magnitude says. With K the sum of all magnitudes
+        and M that of the negative weights (of ternary ones: the fan-in, and their number), ``acc =
+        2 * popcount - K`` (bipolar) or ``popcount - M`` (unipolar). The result is within
+        ``[0, K + 1]``.
         """
         if self.thresholds is None:
             raise ValueError(f"{self.name} has no thresholds")
         if self.inputs == "unipolar":
-            negative = np.count_nonzero(self.weights < 0, axis=1)
-            return np.asarray(self.thresholds + negative)
-        return np.asarray(-((-self.thresholds.astype(np.int64) - self.fan_in) // 2))
+            return np.asarray(self.thresholds + self.negative)
+        return np.asarray(-((-self.thresholds.astype(np.int64) - self.magnitude) // 2))
+
+    def on_bits(self, values: Values) -> "Dense":
+        """Return the layer that sums the same from the bits of ``values``, low bits first.
+
+        A value's bit k has 2**k times the weight; so the weights may have more than 8 bits.
+        """
+        if values.width == 1:
+            return self
+        places = 1 << np.arange(values.width, dtype=np.int64)
+        spread = self.weights[:, :, None].astype(np.int64) * places
+        weights = spread.reshape(len(self.weights), -1)
+        return Dense(self.name, weights, self.thresholds, self.inputs)
 
     def output(self, values: Values) -> Values:
         """``[out]`` bits, or ``[out]`` scores when there are no thresholds."""
         out = (len(self.weights),)
         if self.thresholds is not None:
             return Values(out, 0, 1, values.steps)
-        low, high = self.bounds
+        low, high = self.bounds_up_to(values.high)
         return Values(out, int(low.min(initial=0)), int(high.max(initial=0)), values.steps)
 
     def reads(self, values: Values) -> npt.NDArray[np.bool_]:
@@ -82,25 +120,28 @@ class Dense(Layer):
         return np.asarray(self.weights.any(axis=0))
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
-        """Shapes must chain, weights be ternary, fan-in at least 1, thresholds reachable."""
+        """Shapes must chain, weights fit 8 bits, fan-in be at least 1, thresholds reachable."""
         if self.inputs not in ("bipolar", "unipolar"):
             yield f"inputs is '{self.inputs}'", "use 'bipolar' or 'unipolar'"
             return
-        if not values.is_bits:
-            yield f"it is fed {values}, but sums bits", "put a layer that yields bits before it"
+        if values.signed or (self.inputs == "bipolar" and not values.is_bits):
+            what = "bits" if self.inputs == "bipolar" else "unsigned integers"
+            yield f"it is fed {values}, but sums {what}", "put a layer that yields bits before it"
         if self.weights.ndim != 2 or len(self.weights) == 0:
             yield f"weights have shape {list(self.weights.shape)}", "use [out, in], both at least 1"
             return
         if self.weights.shape[1] != values.count:
             yield (
-                f"weights take {self.weights.shape[1]} inputs, but {values.count} bits come in",
+                f"weights take {self.weights.shape[1]} inputs, but {values} come in",
                 f"use weights of shape [{len(self.weights)}, {values.count}]",
             )
-        for n in np.flatnonzero((np.abs(self.weights) > 1).any(axis=1)):
-            i = int(np.argmax(np.abs(self.weights[n]) > 1))
+        low, high = -(1 << (WEIGHT_BITS - 1)), (1 << (WEIGHT_BITS - 1)) - 1
+        wide = (self.weights < low) | (self.weights > high)
+        for n in np.flatnonzero(wide.any(axis=1)):
+            i = int(np.argmax(wide[n]))
             yield (
-                f"neuron {n}: weight {self.weights[n, i]} at input {i} is not -1, 0 or 1",
-                "binarise the weights",
+                f"neuron {n}: weight {self.weights[n, i]} at input {i} is not in {low}..{high}",
+                f"use weights of at most {WEIGHT_BITS} bits",
             )
         for n in np.flatnonzero(self.fan_in == 0):
             yield f"neuron {n}: fan-in 0, every weight is zero", "remove it or give it an input"
@@ -112,10 +153,10 @@ class Dense(Layer):
                 f"use [{len(self.weights)}], one a neuron",
             )
             return
-        low, high = self.bounds
-        for n in np.flatnonzero((self.thresholds < low) | (self.thresholds > high + 1)):
+        least, most = self.bounds_up_to(values.high)
+        for n in np.flatnonzero((self.thresholds < least) | (self.thresholds > most + 1)):
             yield (
                 f"neuron {n}: threshold {self.thresholds[n]} is out of range",
-                f"its sum is {low[n]}..{high[n]}: use {low[n]} (always 1) to "
-                f"{high[n] + 1} (always 0)",
+                f"its sum is {least[n]}..{most[n]}: use {least[n]} (always 1) to "
+                f"{most[n] + 1} (always 0)",
             )

@@ -1,4 +1,4 @@
-"""The encoder of an integer network."""
+"""The first layer of an integer network: what becomes of a frame's features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,22 +10,12 @@ MAX_FEATURE_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Encode(Layer):
-    """Integer features to bits, by comparison with constants: always the first layer.
-
-    ``bit[j] = feature[source[j]] >= threshold[j]``. One threshold a feature is a binarisation;
-    several are a thermometer. A frame is ``features`` integers of ``feature_bits`` bits, two's
-    complement if ``signed``. ``source`` and ``threshold`` have shape ``[bits]``. A threshold of
-    one more than the largest feature value gives a bit that is always 0.
-    """
+class FirstLayer(Layer):
+    """What takes a frame: ``features`` integers of ``feature_bits`` bits, signed or not."""
 
     features: int
     feature_bits: int
     signed: bool
-    source: IntArray
-    threshold: IntArray
-
-    type: ClassVar[str] = "Encode"
 
     @property
     def input(self) -> Values:
@@ -35,17 +25,38 @@ class Encode(Layer):
             return Values((self.features,), -half, half - 1)
         return Values((self.features,), 0, (1 << self.feature_bits) - 1)
 
+    def frame_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the frame, and what to do."""
+        if not 1 <= self.feature_bits <= MAX_FEATURE_BITS:
+            yield f"features have {self.feature_bits} bits", f"use 1 to {MAX_FEATURE_BITS}"
+        if self.features < 1:
+            yield f"a frame has {self.features} features", "use at least 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Encode(FirstLayer):
+    """Integer features to bits, by comparison with constants.
+
+    ``bit[j] = feature[source[j]] >= threshold[j]``. One threshold a feature is a binarisation;
+    several are a thermometer. Features are in two's complement if ``signed``. ``source`` and
+    ``threshold`` have shape ``[bits]``. A threshold of one more than the largest feature value
+    gives a bit that is always 0.
+    """
+
+    source: IntArray
+    threshold: IntArray
+
+    type: ClassVar[str] = "Encode"
+
     def output(self, values: Values) -> Values:
         """``[bits]`` bits."""
         return Values((len(self.source),), 0, 1)
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Sources must name features, thresholds must be in the range of a feature."""
-        if not 1 <= self.feature_bits <= MAX_FEATURE_BITS:
-            yield f"features have {self.feature_bits} bits", f"use 1 to {MAX_FEATURE_BITS}"
-            return
-        if self.features < 1:
-            yield f"a frame has {self.features} features", "use at least 1"
+        wrong = list(self.frame_problems())
+        if wrong:
+            yield from wrong
             return
         if self.source.ndim != 1 or self.source.shape != self.threshold.shape:
             yield (

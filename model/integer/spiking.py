@@ -146,6 +146,9 @@ class Spiking(Layer):
             )
         if not 0 <= self.fraction <= MAX_FRACTION:
             yield f"fraction is {self.fraction}", f"use 0 to {MAX_FRACTION}"
+        if not values.is_bits:
+            yield f"it is fed {values}, but sums bits", "put a layer that yields bits before it"
+            return
         wrong = list(self.sums.problems(values))
         yield from wrong
         if wrong:

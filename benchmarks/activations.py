@@ -107,7 +107,7 @@ def run(setting: Setting, size: Size, dataset: Dataset) -> dict[str, Any]:
     are the same for all test frames; ``gradient``: of each hidden layer before training, the root
     mean square of the loss's derivative by its latent weights; ``seconds`` that training took.
     """
-    learned = _hold_back(dataset, setting.seed)
+    learned = hold_back(dataset, setting.seed)
     how = recipe(setting, size)
     smooth = setting.activation == "htaf-smooth"
     model = build_model(how, learned, setting.seed)
@@ -144,7 +144,7 @@ def run(setting: Setting, size: Size, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _hold_back(dataset: Dataset, seed: int) -> Dataset:
+def hold_back(dataset: Dataset, seed: int) -> Dataset:
     """Return training frames without a random fifth, which takes the place of the test frames."""
     order = np.random.default_rng(seed).permutation(len(dataset.x_train))
     held, learned = np.split(order, [len(order) // HELD_BACK])

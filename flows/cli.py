@@ -298,8 +298,8 @@ def _add_build(verb: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="NAME",
-        help="icebreaker, ulx3s-25f, or a .toml file that describes a board of your own; "
-        "may be given several times",
+        help="icebreaker, ulx3s-25f, ulx3s-85f, or a .toml file that describes a board of your "
+        "own; may be given several times",
     )
     verb.add_argument(
         "--clock",

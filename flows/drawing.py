@@ -12,9 +12,11 @@ from markupsafe import Markup
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
+    Convolution,
     Dense,
     Encode,
     FirstLayer,
+    Flatten,
     GroupSum,
     Layer,
     Lookup,
@@ -22,7 +24,9 @@ from htaflow.model.network import (
     Quantise,
     Spiking,
     Steps,
+    Unflatten,
     Values,
+    Windowed,
 )
 
 _COLUMN = 150  # from one layer to the next
@@ -88,15 +92,16 @@ def _yields(layer: Layer, values: Values) -> list[str]:
     if isinstance(layer, Quantise):
         noun = f"{layer.bits}-bit integer"
     plural = "" if values.count == 1 else "s"
-    lines = [layer.type, f"{values.count} {noun}{plural}"]
-    if isinstance(layer, Dense | Lookup | Spiking):
+    count = str(values.count) if len(values.shape) == 1 else "x".join(map(str, values.shape))
+    lines = [layer.type, f"{count} {noun}{plural}"]
+    if isinstance(layer, Dense | Lookup | Convolution | Spiking):
         lines[1] += f", fan-in {describe_fan_in(layer)}"
     if values.steps is not None:
         lines[0] += f", {values.steps} steps"
     return lines
 
 
-def describe_fan_in(layer: Dense | Lookup | Spiking) -> str:
+def describe_fan_in(layer: Dense | Lookup | Convolution | Spiking) -> str:
     """Return the fan-in of a layer's neurons: one number, or the least and the largest."""
     low, high = int(layer.fan_in.min()), int(layer.fan_in.max())
     return str(low) if low == high else f"{low} to {high}"
@@ -110,7 +115,7 @@ def _draw_wires(
     middle = (left + right) / 2
     counts = chain[index].count, chain[index + 1].count
     paths: dict[str, list[str]] = {"positive": [], "negative": []}
-    for source, target, sign in _sample_wires(layer, *counts):
+    for source, target, sign in _sample_wires(layer, chain[index], counts[1]):
         y0 = _y((source + 0.5) / counts[0], heights[index])
         y1 = _y((target + 0.5) / counts[1], heights[index + 1])
         paths["positive" if sign > 0 else "negative"].append(
@@ -123,10 +128,22 @@ def _draw_wires(
     )
 
 
-def _sample_wires(layer: Layer, inputs: int, outputs: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (index that a wire leaves, index where it arrives, sign) for a sample of wires."""
+def _sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (index that a wire leaves, index where it arrives, sign) for a sample of wires.
+
+    ``values`` is what ``layer`` is fed.
+    """
+    inputs = values.count
     if isinstance(layer, ArgMax):
         yield from ((source, 0, 1) for source in _spread(inputs, _MAX_NEURONS))
+        return
+    if isinstance(layer, Windowed):
+        taps = layer.taps(values)
+        for target in _spread(outputs, _MAX_NEURONS):
+            seen = taps[target % len(taps)].tolist()  # the window, whichever channel
+            for source in (seen[k] for k in _spread(len(seen), _MAX_WIRES)):
+                if source < inputs:  # not padding
+                    yield source, target, 1
         return
     for target in _spread(outputs, _MAX_NEURONS):
         if isinstance(layer, Encode):
@@ -140,6 +157,8 @@ def _sample_wires(layer: Layer, inputs: int, outputs: int) -> Iterator[tuple[int
                 yield source, target, int(layer.weights[target, source])
         elif isinstance(layer, Lookup):
             yield from ((int(source), target, 1) for source in layer.source[target])
+        elif isinstance(layer, Flatten | Unflatten):
+            yield target, target, 1
         elif isinstance(layer, GroupSum):
             size = inputs // layer.groups
             yield from ((target * size + k, target, 1) for k in _spread(size, _MAX_WIRES))

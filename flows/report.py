@@ -18,7 +18,7 @@ from htaflow.flows.seeds import spread
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
-from htaflow.model.network import Dense, Layer, Lookup, Network, Spiking
+from htaflow.model.network import Convolution, Dense, Layer, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
 
 MAX_PICTURE = 4 << 20
@@ -145,7 +145,7 @@ def _describe(layer: Layer, network: Network) -> Facts:
     values = network.values[layer.name]
     yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
     facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
-    if isinstance(layer, Dense | Lookup | Spiking):
+    if isinstance(layer, Dense | Lookup | Convolution | Spiking):
         facts["fan_in"] = describe_fan_in(layer)
         facts["weights"] = int(layer.fan_in.sum())
     return facts

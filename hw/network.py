@@ -16,6 +16,7 @@ from htaflow.hw.component import LayerComponent
 from htaflow.hw.cut import cut
 from htaflow.hw.cut import depth as logic_depth
 from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
+from htaflow.hw.image import Gatherer, Serialiser
 from htaflow.hw.known import Known
 from htaflow.hw.layout import InputLayout, layouts
 from htaflow.hw.logic import Logic
@@ -27,15 +28,38 @@ from htaflow.hw.steps import StepAccumulator, StepPresenter
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.vote import argmax_logic, group_sum_logic
 from htaflow.hw.weighted import sums_logic
+from htaflow.hw.window import Windows, pool_logic
 from htaflow.model.errors import BadInputError, nearest
-from htaflow.model.network import Accumulate, Layer, Network, Spiking, Steps, Values
+from htaflow.model.network import (
+    Accumulate,
+    Convolution,
+    Flatten,
+    Layer,
+    Network,
+    Spiking,
+    Steps,
+    Unflatten,
+    Values,
+    Windowed,
+)
 
 MAX_WIDTH = (1 << 16) - 16
 """Most bits that Amaranth connects at once: 16 bits number those of a component, handshake too."""
 
+
+def convolution_logic(
+    layer: Convolution, values: Values, target: Target = PORTABLE, known: Known | None = None
+) -> Logic:
+    """Return the logic of a convolution's neurons, ``values`` being the bits of one window."""
+    return layer_logic(layer.neurons, values, target, known)
+
+
 _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
     "Dense": sums_logic,
     "Lookup": lookup_logic,
+    "Conv2d": convolution_logic,
+    "LookupConv2d": convolution_logic,
+    "MaxPool2d": pool_logic,
     "GroupSum": group_sum_logic,
     "ArgMax": argmax_logic,
 }
@@ -44,9 +68,10 @@ _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
 def layer_logic(
     layer: Layer, values: Values, target: Target = PORTABLE, known: Known | None = None
 ) -> Logic:
-    """Return what ``layer``, any but a first layer, computes when fed ``values``.
+    """Return what ``layer``, one that computes something, yields when fed ``values``.
 
-    ``target`` is what it is made for, ``known`` what is known of the bits that come in.
+    A layer that looks through a window is fed one window's bits. ``target`` is what it is made for,
+    ``known`` what is known of the bits that come in.
     """
     return _LOGIC[layer.type](layer, values, target, known)
 
@@ -203,11 +228,22 @@ class NetworkCore(wiring.Component):
         """Raise ``BadInputError`` if something is too wide for Amaranth."""
         encode = self.network.encode
         encoded = self.network.values[encode.name]
-        for what, bits, remedy in (
+        wide = [
             ("the input bus", self.input_layout.bus_bits, "use a narrower bus (--bus)"),
             (f"layer '{encode.name}'", encoded.count * encoded.width, "use fewer thresholds"),
             ("the result", self.output_layout.width, "use fewer neurons in the last layer"),
-        ):
+        ]
+        # Each layer but the first, beside what the one before it yields.
+        fed = zip(self.network.layers[1:], self.network.values.values(), strict=False)
+        for layer, values in fed:
+            if isinstance(layer, Windowed):
+                bits = layer.window(values).count
+                wide.append((f"a window of layer '{layer.name}'", bits, "use fewer channels"))
+            elif isinstance(layer, Flatten | Unflatten):
+                wide.append(
+                    (f"the image of layer '{layer.name}'", values.count, "use a smaller one")
+                )
+        for what, bits, remedy in wide:
             if bits > MAX_WIDTH:
                 raise BadInputError(
                     f"{what} is {bits} bits wide, and {MAX_WIDTH} is the most that can be "
@@ -241,21 +277,28 @@ def _build(
     incoming, known = values[network.encode.name], encoder.known
     chains = 0
     for layer in network.layers[1:]:
-        if not isinstance(placed[-1][-1], Stage):
+        if isinstance(layer, Windowed) or not isinstance(placed[-1][-1], Stage):
             chains += 1
         chain = CHAIN if chains == 1 else f"{CHAIN}{chains}"
-        parts: list[Part]
+        parts: list[Part] = []
         if isinstance(layer, Steps):
-            parts = [StepPresenter(layer, incoming, known)]
+            parts.append(StepPresenter(layer, incoming, known))
         elif isinstance(layer, Spiking):
-            parts = _spiking(layer, incoming, target, known, depth, chain)
+            parts += _spiking(layer, incoming, target, known, depth, chain)
         elif isinstance(layer, Accumulate):
-            parts = [StepAccumulator(layer, incoming, target)]
+            parts.append(StepAccumulator(layer, incoming, target))
+        elif isinstance(layer, Unflatten):
+            parts.append(Serialiser(layer.name, values[layer.name]))
+        elif isinstance(layer, Flatten):
+            parts.append(Gatherer(layer.name, incoming))
         else:
+            if isinstance(layer, Windowed):
+                parts.append(Windows(layer.name, layer, incoming))
+                incoming, known = layer.window(incoming), None
             logic = layer_logic(layer, incoming, target, known)
             registered = layer.name in pipeline
             cuts = cut(logic, depth) if registered and depth is not None else ()
-            parts = [Stage(layer.name, logic, registered, cuts, chain)]
+            parts.append(Stage(layer.name, logic, registered, cuts, chain))
         placed.append(parts)
         known = parts[-1].known
         incoming = values[layer.name]

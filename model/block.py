@@ -38,8 +38,12 @@ class Hidden(Block):
     def __init__(self, linear: BinaryLinear | IntegerLinear, activation: HTAF | Surrogate) -> None:
         super().__init__()
         self.linear = linear
-        self.norm = nn.BatchNorm1d(linear.out_features)
+        self.norm: nn.BatchNorm1d | nn.BatchNorm2d = nn.BatchNorm1d(linear.out_features)
         self.activation = activation
+
+    def sums(self, bits: Tensor) -> Tensor:
+        """Return the weighted sums, ``[N, out]``."""
+        return torch.as_tensor(self.linear(bits))
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the activations, ``[N, out]``.
@@ -47,7 +51,7 @@ class Hidden(Block):
         In evaluation the normalisation is in double precision: near a tie, single precision could
         decide a bit otherwise than the exact numbers do.
         """
-        acc = self.linear(bits)
+        acc = self.sums(bits)
         if self.training:
             return torch.as_tensor(self.activation(self.norm(acc)))
         return torch.as_tensor(self.activation(self.normalise(acc))).to(acc.dtype)
@@ -56,26 +60,32 @@ class Hidden(Block):
         """Return the normalised sums by the running statistics, in double precision."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None and variance is not None
-        root = torch.sqrt(variance.double() + self.norm.eps)
-        centred = acc.double() - mean.double()
-        return self.norm.weight.double() * centred / root + self.norm.bias.double()
+        spread = [-1] + [1] * (acc.dim() - 2)  # neurons are the second dimension
+        root = torch.sqrt(variance.double() + self.norm.eps).view(spread)
+        centred = acc.double() - mean.double().view(spread)
+        scale, shift = self.norm.weight.double().view(spread), self.norm.bias.double().view(spread)
+        return scale * centred / root + shift
 
     @torch.no_grad()
     def calibrate(self, inputs: Iterable[Tensor]) -> None:
-        """Set the running statistics to those of all ``inputs``, each ``[N, in]``: bits."""
+        """Set the running statistics to those of all ``inputs``, each ``[N, ...]``: bits."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None and variance is not None
         count, total, squares = 0, torch.zeros_like(mean).double(), torch.zeros_like(mean).double()
         for bits in inputs:
-            acc = self.linear(bits).double()
+            acc = self.sums(bits).double().transpose(0, 1).flatten(1).t()
             count += len(acc)
             total += acc.sum(dim=0)
             squares += (acc * acc).sum(dim=0)
         mean.copy_(total / count)
         variance.copy_((squares / count - (total / count) ** 2).clamp(min=0))
 
-    def lower(self, name: str) -> network.Dense:
+    def lower(self, name: str) -> network.Layer:
         """Fold the normalisation into integer thresholds, exactly."""
+        return self.fold(name)
+
+    def fold(self, name: str) -> network.Dense:
+        """Return the neurons, each seen alone, as :meth:`lower` does."""
         weights = integer_weights(self.linear, name)
         columns = []
         for label in ("running_mean", "running_var", "weight", "bias"):

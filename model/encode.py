@@ -126,10 +126,7 @@ def choose_thresholds(frames: IntArray, count: int, rule: Rule) -> tuple[IntArra
         raise ValueError(f"count must be at least 1, not {count}")
     low, high = frames.min(axis=0), frames.max(axis=0)
     if rule == "range":
-        bottom, top = int(frames.min()), int(frames.max())
-        parts = (-(-(i + 1) * (top - bottom + 1) // (count + 1)) for i in range(count))
-        shared = sorted({bottom + part for part in parts})
-        chosen = [shared] * frames.shape[1]
+        chosen = [_spread(frames, count)] * frames.shape[1]
     else:
         shares = [(i + 1) / (count + 1) for i in range(count)]
         quantiles = np.quantile(frames, shares, axis=0, method="higher")
@@ -150,9 +147,7 @@ def choose_thresholds(frames: IntArray, count: int, rule: Rule) -> tuple[IntArra
         source += [feature] * len(kept)
         threshold += kept
     if not source:
-        raise BadInputError(
-            "every feature has the same value in all training frames, so nothing can be learned"
-        )
+        raise BadInputError(_CONSTANT)
     return np.array(source, np.int64), np.array(threshold, np.int64)
 
 
@@ -167,12 +162,34 @@ def rate_thresholds(frames: IntArray, steps: int) -> tuple[IntArray, IntArray]:
     """
     low, high = int(frames.min()), int(frames.max())
     if low == high:
-        raise BadInputError(
-            "every feature has the same value in all training frames, so nothing can be learned"
-        )
+        raise BadInputError(_CONSTANT)
     state, numbers = 0xACE1, []
     for _ in range(steps * frames.shape[1]):
         for _ in range(16):
             state = state >> 1 ^ (0xB400 if state & 1 else 0)
         numbers.append(low + 1 + (state * (high - low) >> 16))
     return np.tile(np.arange(frames.shape[1]), steps), np.array(numbers, np.int64)
+
+
+def image_thresholds(frames: IntArray, count: int) -> tuple[IntArray, IntArray]:
+    """Return the (source, threshold) of images, each ``[bits]``: a channel for each threshold.
+
+    ``frames`` are integers ``[N, features]``; the thresholds, at most ``count``, are those of
+    ``range``, and every feature has them all. Raises ``BadInputError`` if all frames are alike.
+    """
+    low, high = int(frames.min()), int(frames.max())
+    spread = [threshold for threshold in _spread(frames, count) if low < threshold <= high]
+    if not spread:
+        raise BadInputError(_CONSTANT)
+    features = frames.shape[1]
+    return np.tile(np.arange(features), len(spread)), np.repeat(spread, features)
+
+
+def _spread(frames: IntArray, count: int) -> list[int]:
+    """Return up to ``count`` thresholds, evenly spread over the range of all features."""
+    bottom, top = int(frames.min()), int(frames.max())
+    parts = (-(-(i + 1) * (top - bottom + 1) // (count + 1)) for i in range(count))
+    return sorted({bottom + part for part in parts})
+
+
+_CONSTANT = "every feature has the same value in all training frames, so nothing can be learned"

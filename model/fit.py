@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from htaflow.model.activation import sharpness
 from htaflow.model.binary_network import BinaryNetwork
@@ -33,7 +33,7 @@ from htaflow.model.zoo import Recipe
 
 Mode = Literal["hard", "smooth"]
 
-_CHUNK = 2000  # frames at once where nothing is learned: bounds memory
+_CHUNK = 500  # frames at once where nothing is learned: bounds memory
 _SEEDS = 1_000_003  # spreads (seed, epoch) pairs; a prime
 
 
@@ -147,11 +147,12 @@ def calibrate(model: BinaryNetwork, bits: Tensor) -> None:
     """
     model.eval()
     model.set_hard(True)
-    normalised = [index for index, block in enumerate(model.blocks) if isinstance(block, Hidden)]
-    for block in model.blocks[: max(normalised, default=-1) + 1]:
+    blocks = model.blocks
+    for index, block in enumerate(blocks):
         if isinstance(block, Hidden):
-            block.calibrate(chunk.float() for chunk in torch.split(bits, _CHUNK))
-        bits = torch.cat([block(x.float()).to(torch.uint8) for x in torch.split(bits, _CHUNK)])
+            # Computed anew from the frames on: images of many channels are too many to be kept.
+            before = nn.Sequential(*blocks[:index])
+            block.calibrate(before(chunk.float()) for chunk in torch.split(bits, _CHUNK))
 
 
 class _Frames:

@@ -17,19 +17,24 @@ import numpy.typing as npt
 
 from htaflow.model.errors import BadInputError
 from htaflow.model.golden_spiking import spikes
+from htaflow.model.golden_window import over_windows, pool
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
+    Convolution,
     Dense,
     Encode,
+    Flatten,
     GroupSum,
     IntArray,
     Layer,
     Lookup,
+    MaxPool2d,
     Network,
     Quantise,
     Spiking,
     Steps,
+    Unflatten,
     Values,
 )
 
@@ -106,6 +111,7 @@ def _execute(
 ) -> dict[str, IntArray]:
     """Return what the layers named in ``wanted`` yield, each ``[N, *shape]``."""
     checked = check_frames(network, frames)
+    shapes = {name: values.shape for name, values in network.values.items()}
     steps = []
     incoming = network.input
     for layer, outgoing in zip(network.layers, network.values.values(), strict=True):
@@ -128,6 +134,7 @@ def _execute(
             planes = values.dtype == np.uint64
             if name in wanted:
                 rows = _unpack(values, count) if planes else values
+                rows = rows.reshape(count, *shapes[name])
                 block[name] = rows if passes is None else _by_frame(rows, passes, frames_here)
         blocks.append(block)
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -162,6 +169,12 @@ def _prepare(layer: Layer, incoming: Values) -> _Step:
         return _spike(layer, incoming.steps or 1)
     if isinstance(layer, Accumulate):
         return _accumulate(incoming.steps or 1)
+    if isinstance(layer, Convolution):
+        return over_windows(layer, incoming, _prepare(layer.neurons, layer.window(incoming)))
+    if isinstance(layer, MaxPool2d):
+        return pool(layer, incoming)
+    if isinstance(layer, Flatten | Unflatten):
+        return lambda planes, count: planes  # an image's planes are in its flat order
     if isinstance(layer, GroupSum):
         return _vote(layer)
     if isinstance(layer, ArgMax):

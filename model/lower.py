@@ -9,7 +9,7 @@ from htaflow.model.block import Block
 from htaflow.model.errors import MismatchError
 from htaflow.model.network import ArgMax, IntArray, Layer, Network
 
-_BLOCK = 2048  # frames at once: bounds memory, whatever the number of frames
+_BLOCK = 512  # frames at once: bounds memory, whatever the number of frames
 
 
 def lower(model: BinaryNetwork, name: str) -> Network:
@@ -58,6 +58,8 @@ def prove(model: BinaryNetwork, network: Network, frames: IntArray) -> IntArray:
 
 def _require_equal(layer: str, torch_says: IntArray, golden_says: IntArray, start: int) -> None:
     """Raise ``MismatchError`` for the first value in which the two differ."""
+    frames = len(golden_says)
+    torch_says, golden_says = torch_says.reshape(frames, -1), golden_says.reshape(frames, -1)
     differs = torch_says != golden_says
     if differs.any():
         where = tuple(map(int, np.argwhere(differs)[0]))

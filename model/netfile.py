@@ -112,7 +112,7 @@ def _build_layer(entry: Any, tensors: dict[str, npt.NDArray[Any]]) -> Layer:
     kind = LAYER_TYPES.get(entry["type"])
     if kind is None:
         raise BadInputError(f"unknown type {entry['type']!r}{nearest(entry['type'], LAYER_TYPES)}")
-    given = {key: value for key, value in entry.items() if key != "type"} | tensors
+    given = {key: _frozen(value) for key, value in entry.items() if key != "type"} | tensors
     hints = typing.get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}
     for key in given.keys() - known.keys():
@@ -126,6 +126,11 @@ def _build_layer(entry: Any, tensors: dict[str, npt.NDArray[Any]]) -> Layer:
     return kind(**given)
 
 
+def _frozen(value: Any) -> Any:
+    """Return a decoded ``value`` as a field holds it: lists of JSON are tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
 def _fits(value: object, hint: Any) -> bool:
     """Whether a decoded ``value`` is of the type that a layer's field declares."""
     origin = typing.get_origin(hint)
@@ -133,6 +138,11 @@ def _fits(value: object, hint: Any) -> bool:
         return any(_fits(value, option) for option in typing.get_args(hint))
     if origin is typing.Literal:
         return value in typing.get_args(hint)
+    if origin is tuple:
+        parts = typing.get_args(hint)
+        return (
+            isinstance(value, tuple) and len(value) == len(parts) and all(map(_fits, value, parts))
+        )
     if origin is np.ndarray:
         return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
     return type(value) is hint

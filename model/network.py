@@ -15,14 +15,17 @@ import numpy as np
 
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest_all
+from htaflow.model.integer.conv import Conv2d, Convolution, LookupConv2d
 from htaflow.model.integer.dense import Dense
 from htaflow.model.integer.encode import MAX_FEATURE_BITS, Encode, FirstLayer
+from htaflow.model.integer.image import Flatten, Unflatten
 from htaflow.model.integer.layer import IntArray, Layer, Values
 from htaflow.model.integer.lookup import MAX_LOOKUP_INPUTS, Lookup
 from htaflow.model.integer.quantise import Quantise
 from htaflow.model.integer.spiking import Spiking
 from htaflow.model.integer.steps import Accumulate, Steps
 from htaflow.model.integer.vote import ArgMax, GroupSum
+from htaflow.model.integer.window import MaxPool2d, Windowed
 
 __all__ = [
     "LAYER_TYPES",
@@ -30,19 +33,26 @@ __all__ = [
     "MAX_LOOKUP_INPUTS",
     "Accumulate",
     "ArgMax",
+    "Conv2d",
+    "Convolution",
     "Dense",
     "Encode",
     "FirstLayer",
+    "Flatten",
     "GroupSum",
     "IntArray",
     "Layer",
     "Lookup",
+    "LookupConv2d",
+    "MaxPool2d",
     "Network",
     "Problem",
     "Quantise",
     "Spiking",
     "Steps",
+    "Unflatten",
     "Values",
+    "Windowed",
     "describe_problems",
     "find_problems",
     "is_name",
@@ -53,7 +63,22 @@ _TAKEN = {"clk", "rst", "top"}  # these, and layers, are names of the Verilog ar
 
 LAYER_TYPES: dict[str, type[Layer]] = {
     layer.type: layer
-    for layer in (Encode, Quantise, Dense, Lookup, Steps, Spiking, Accumulate, GroupSum, ArgMax)
+    for layer in (
+        Encode,
+        Quantise,
+        Dense,
+        Lookup,
+        Unflatten,
+        Conv2d,
+        LookupConv2d,
+        MaxPool2d,
+        Flatten,
+        Steps,
+        Spiking,
+        Accumulate,
+        GroupSum,
+        ArgMax,
+    )
 }
 
 
@@ -169,7 +194,8 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
             found.append(Problem(where, f"{what} the first layer", "remove it"))
         if index and isinstance(layers[index - 1], ArgMax):
             found.append(Problem(where, "it follows an ArgMax", "make the ArgMax last"))
-        problems = [Problem(where, *problem) for problem in layer.problems(values)]
+        given = _misshapen(layer, values) or layer.problems(values)
+        problems = [Problem(where, *problem) for problem in given]
         found += problems[:MAX_PROBLEMS_A_LAYER]
         if len(problems) > MAX_PROBLEMS_A_LAYER:
             more = len(problems) - MAX_PROBLEMS_A_LAYER
@@ -182,7 +208,18 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
             return found
     if values.steps is not None:
         found.append(Problem("network", "it ends within the steps of a frame", _SUM_STEPS))
+    if len(values.shape) > 1:
+        found.append(Problem("network", f"its result is an image, {values}", "end with a Flatten"))
     return found
+
+
+def _misshapen(layer: Layer, values: Values) -> list[tuple[str, str]]:
+    """Return what is wrong if ``layer`` is fed an image and takes none, or the other way round."""
+    if len(values.shape) == layer.dimensions:
+        return []
+    if layer.dimensions == 1:
+        return [(f"it is fed an image, {values}, but takes flat values", "put a Flatten before it")]
+    return [(f"it is fed {values}, but takes an image", "put an Unflatten before it")]
 
 
 MAX_PROBLEMS_A_LAYER = 20

@@ -9,6 +9,7 @@ import torch
 from htaflow.model.activation import HTAF
 from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import Block, GroupSum, Hidden, Scores
+from htaflow.model.conv import BinaryConv2d, Flatten, MaxPool2d, Unflatten
 from htaflow.model.dataset import Dataset
 from htaflow.model.dhn import Heaviside
 from htaflow.model.encode import (
@@ -16,6 +17,7 @@ from htaflow.model.encode import (
     Quantiser,
     Rule,
     choose_thresholds,
+    image_thresholds,
     rate_thresholds,
 )
 from htaflow.model.errors import BadInputError, nearest
@@ -58,6 +60,34 @@ class HeavisideNeurons(Neurons):
 
 
 @dataclass(frozen=True)
+class Conv:
+    """A convolution: its channels, its windows, and how many inputs each neuron keeps.
+
+    ``fan_in`` and ``start_fan_in`` are as in :class:`Neurons`.
+    """
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 0
+    pad_bit: int = 0
+    fan_in: int | None = None
+    start_fan_in: int | None = None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The OR of each channel over windows of ``kernel`` x ``kernel``, ``stride`` apart."""
+
+    kernel: int = 2
+    stride: int = 2
+
+
+HiddenLayer = Neurons | Conv | Pool
+"""What a recipe's hidden layers are."""
+
+
+@dataclass(frozen=True)
 class Refinement:
     """A second training, of the tables that sparse neurons have become; see :class:`Recipe`."""
 
@@ -80,8 +110,9 @@ class Recipe:
         description: one line for people.
         thresholds: comparisons a feature in the encoder, at most.
         encoding: where they are put, see :mod:`htaflow.model.encode`.
-        hidden: the hidden layers; with ``vote``, the last is rounded up to a multiple of the
-            number of classes.
+        hidden: the hidden layers. Convolutions and pooling come first, and then frames are taken as
+            square images, each threshold a channel. With ``vote``, the neurons or channels of the
+            last layer are rounded up to a multiple of the number of classes.
         head: ``vote`` counts each class's own bits, ``scores`` weighs all bits.
         steps: steps a frame, whose scores are added up; ``None`` if it is no spiking network.
         coding: ``direct`` has the same bits in each step; ``rate`` compares features with other
@@ -112,7 +143,7 @@ class Recipe:
     description: str
     thresholds: int
     encoding: Rule
-    hidden: tuple[Neurons | HeavisideNeurons, ...]
+    hidden: tuple[HiddenLayer, ...]
     head: Literal["vote", "scores"]
     temperature: float
     epochs: int
@@ -202,6 +233,23 @@ ZOO = {
             steps=4,
         ),
         Recipe(
+            name="digits-conv",
+            description="8 x 8 digits, convolutions of 16 and 24 channels, then 150 neurons",
+            thresholds=2,
+            encoding="range",
+            hidden=(
+                Conv(16),
+                Conv(24, fan_in=12, start_fan_in=48),
+                Neurons(150, 6, 40),
+            ),
+            head="vote",
+            temperature=2.0,
+            epochs=60,
+            batch=64,
+            learning_rate=0.02,
+            noise=0.02,
+        ),
+        Recipe(
             name="table",
             description="tables of unlike features, 200 + 100 neurons of fan-in 6",
             thresholds=5,
@@ -278,6 +326,48 @@ ZOO = {
             feature_bits=2,
             head_bits=4,
         ),
+        Recipe(
+            name="mnist-conv-s",
+            description="28 x 28 digits, convolutions of 24 and 48 channels, then 1000 neurons",
+            thresholds=1,
+            encoding="range",
+            hidden=(
+                Conv(24),
+                Pool(),
+                Conv(48, fan_in=24, start_fan_in=216),
+                Pool(),
+                Neurons(1000, 6, 100),
+            ),
+            head="vote",
+            temperature=5.0,
+            epochs=20,
+            batch=128,
+            learning_rate=0.01,
+            noise=0.0,
+            shift=1,
+            centred=0.4,
+        ),
+        Recipe(
+            name="mnist-conv",
+            description="28 x 28 digits, convolutions of 32, 64 and 100 channels",
+            thresholds=1,
+            encoding="range",
+            hidden=(
+                Conv(32),
+                Pool(),
+                Conv(64),
+                Pool(),
+                Conv(100, fan_in=96, start_fan_in=576),
+            ),
+            head="scores",
+            temperature=24.0,
+            epochs=20,
+            batch=128,
+            learning_rate=0.01,
+            noise=0.0,
+            shift=1,
+            centred=0.4,
+        ),
         _tabled_mnist("mnist-up5k", 1200, 500, fan_in=4),
         _tabled_mnist("mnist-25f", 3000, 1500, fan_in=4, wiring=8, epochs=50),
         _tabled_mnist("mnist-xs", 540, 260),
@@ -299,10 +389,12 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
     """Return an untrained model of ``recipe`` for the features and classes of ``dataset``.
 
     The same ``seed`` gives the same model; torch's own random numbers are left as they were. Raises
-    ``BadInputError`` if the encoder finds nothing to tell frames apart by.
+    ``BadInputError`` if the encoder finds nothing to tell frames apart by, or if the recipe is for
+    images and the frames are none that it can take.
     """
     check_recipe(recipe)
     encoder = _encoder(recipe, dataset)
+    is_image = isinstance(recipe.hidden[0], Conv | Pool)
     rate = recipe.steps is not None and recipe.coding == "rate"
     blocks: dict[str, Block] = {}
     classes = len(dataset.classes)
@@ -312,13 +404,22 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
         if recipe.steps is not None:
             blocks["steps"] = Steps(recipe.steps, "split" if rate else "direct")
             width = width // recipe.steps if rate else width
-        for index, neurons in enumerate(recipe.hidden, 1):
-            count = neurons.count
-            if recipe.head == "vote" and index == len(recipe.hidden):
-                count = -(-count // classes) * classes
-            activation = HTAF(recipe.hard_alpha[0], recipe.beta)
-            blocks[f"hidden{index}"] = _hidden(width, high, count, neurons, activation)
-            width, high = count, 1
+        shape: tuple[int, ...] = (width,)
+        if is_image:
+            side = math.isqrt(dataset.features)
+            shape = (width // dataset.features, side, side)
+            blocks["image"] = Unflatten((shape[0], side, side))
+        for index, layer in enumerate(recipe.hidden, 1):
+            if not isinstance(layer, Conv | Pool) and len(shape) == 3:
+                blocks["flat"] = Flatten()
+                shape = (math.prod(shape),)
+            even = classes if recipe.head == "vote" and index == len(recipe.hidden) else 1
+            name, block, shape = _block(recipe, layer, shape, high, even)
+            blocks[f"{name}{index}"] = block
+            high = 1
+        if len(shape) == 3:
+            blocks["flat"] = Flatten()
+        width = math.prod(shape)
         if recipe.head == "vote":
             blocks["vote"] = GroupSum(classes)
         elif recipe.head_bits is None:
@@ -348,6 +449,17 @@ def check_recipe(recipe: Recipe) -> None:
             f"recipe '{recipe.name}', layer '{next(iter(bits))}': only neurons with weights -1 and "
             "1 can be refined as truth tables; remove the refinement"
         )
+    windows = [index for index, layer in enumerate(recipe.hidden) if isinstance(layer, Conv | Pool)]
+    if windows != list(range(len(windows))):
+        raise BadInputError(
+            f"recipe '{recipe.name}': convolutions and pooling take images; put them before all "
+            "other layers"
+        )
+    if windows and recipe.refinement is not None:
+        raise BadInputError(
+            f"recipe '{recipe.name}': convolutions cannot be refined as truth tables; remove the "
+            "refinement"
+        )
     if recipe.feature_bits is None:
         return
     if not 1 <= recipe.feature_bits <= 8:
@@ -370,11 +482,60 @@ def check_recipe(recipe: Recipe) -> None:
 def _encoder(recipe: Recipe, dataset: Dataset) -> Encoder | Quantiser:
     """Return the first block: comparisons, or features as they are but for their low bits."""
     frame = dataset.features, dataset.feature_bits, dataset.signed
+    if isinstance(recipe.hidden[0], Conv | Pool):
+        _check_square(recipe, dataset)
+        return Encoder(*frame, *image_thresholds(dataset.x_train, recipe.thresholds))
     if recipe.feature_bits is not None:
         return Quantiser(*frame, recipe.feature_bits)
     if recipe.steps is not None and recipe.coding == "rate":
         return Encoder(*frame, *rate_thresholds(dataset.x_train, recipe.steps))
     return Encoder(*frame, *choose_thresholds(dataset.x_train, recipe.thresholds, recipe.encoding))
+
+
+def _check_square(recipe: Recipe, dataset: Dataset) -> None:
+    """Raise ``BadInputError`` if a dataset's frames are no square images."""
+    side = math.isqrt(dataset.features)
+    if side * side != dataset.features:
+        raise BadInputError(
+            f"model '{recipe.name}' takes square images, and {dataset.features} features are none; "
+            "use a model without convolutions, such as 'table'"
+        )
+
+
+def _block(
+    recipe: Recipe, layer: HiddenLayer, shape: tuple[int, ...], high: int, even: int
+) -> tuple[str, Block, tuple[int, ...]]:
+    """Return what ``layer`` is called, the block that it becomes when fed ``shape``, and its shape.
+
+    ``high`` is the largest value that it is fed. Its neurons or channels are rounded up to a
+    multiple of ``even``.
+    """
+    activation = HTAF(recipe.hard_alpha[0], recipe.beta)
+    if not isinstance(layer, Conv | Pool):
+        count = -(-layer.count // even) * even
+        return "hidden", _hidden(shape[0], high, count, layer, activation), (count,)
+    padding = layer.padding if isinstance(layer, Conv) else 0
+    side = (shape[1] + 2 * padding - layer.kernel) // layer.stride + 1
+    if side < 1:
+        raise BadInputError(
+            f"model '{recipe.name}' takes larger images: after some of its layers, one of "
+            f"{shape[1]} x {shape[1]} pixels is too small for a window of {layer.kernel}"
+        )
+    if isinstance(layer, Pool):
+        return "pool", MaxPool2d(layer.kernel, layer.stride), (shape[0], side, side)
+    channels = -(-layer.channels // even) * even
+    block = BinaryConv2d(
+        shape[0],
+        channels,
+        layer.kernel,
+        activation,
+        stride=layer.stride,
+        padding=layer.padding,
+        pad_bit=layer.pad_bit,
+        fan_in=layer.fan_in,
+        start_fan_in=layer.start_fan_in,
+    )
+    return "conv", block, (channels, side, side)
 
 
 def refine_model(model: BinaryNetwork, recipe: Recipe) -> BinaryNetwork:

@@ -27,13 +27,14 @@ _WAVEFORM = "mismatch.fst"
 
 @dataclass(frozen=True)
 class Part:
-    """A run of equal numbers in a word."""
+    """A run of equal numbers in a word; which of the layer's values each is, says ``order``."""
 
     name: str
     offset: int
     width: int
     signed: bool
     numbers: list[int]
+    order: IntArray
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,13 @@ def _first_wrong_stage(
 
 
 def _part(network: Network, name: str, values: Mapping[str, IntArray], offset: int) -> Part:
-    numbers = [int(number) for number in values[name].ravel()]
     kind = network.values[name]
-    return Part(name, offset, kind.width, kind.signed, numbers)
+    flat = values[name].ravel()
+    order = np.arange(len(flat))
+    if len(kind.shape) == 3:  # an image leaves pixel by pixel, all channels of one at once
+        order = np.moveaxis(order.reshape(-1, *kind.shape), 1, -1).ravel()
+    numbers = [int(number) for number in flat[order]]
+    return Part(name, offset, kind.width, kind.signed, numbers, order)
 
 
 def _wrong_output(
@@ -171,7 +176,10 @@ def _wrong_output(
     results = golden.run(network, frame[None])
     for field in OutputLayout(network.outputs).fields:
         numbers = [int(number) for number in results[field.name].ravel()]
-        part = Part(field.name, field.offset, field.element_bits, field.values.signed, numbers)
+        order = np.arange(len(numbers))
+        part = Part(
+            field.name, field.offset, field.element_bits, field.values.signed, numbers, order
+        )
         care = np.ones(len(numbers), np.bool_)
         if found := _first_wrong(part, difference["got"], care):
             return {"layer": f"output {field.name}", "cycle": difference["cycle"]} | found
@@ -191,7 +199,7 @@ def _first_wrong(part: Part, word: str, care: Mask) -> dict[str, Any] | None:
                 shown = int(got, 2)
                 if part.signed:
                     shown -= (shown >> (part.width - 1)) << part.width
-            return {"neuron": int(index), "expected": number, "got": shown}
+            return {"neuron": int(part.order[index]), "expected": number, "got": shown}
     return None
 
 

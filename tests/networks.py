@@ -1,21 +1,30 @@
 """Random small networks and frames: from a seed, and as a hypothesis strategy."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
+    Conv2d,
     Dense,
     Encode,
+    Flatten,
     GroupSum,
     IntArray,
     Layer,
     Lookup,
+    LookupConv2d,
+    MaxPool2d,
     Network,
     Quantise,
     Spiking,
     Steps,
+    Unflatten,
+    Values,
+    Windowed,
 )
 
 ENDINGS = ("bits", "votes", "scores", "class of votes", "class of scores")
@@ -142,6 +151,69 @@ def random_spiking_network(
     return Network("spiking", tuple(layers))
 
 
+def random_windowed(rng: np.random.Generator, name: str, image: Values) -> Windowed | None:
+    """A convolution or pooling of any geometry, or None if it has no window on ``image``."""
+    kernel = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+    stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+    padding = (int(rng.integers(kernel[0])), int(rng.integers(kernel[1])))
+    sizes = zip(image.shape[1:], kernel, padding, strict=True)
+    if any(size + 2 * pad < reach for size, reach, pad in sizes):
+        return None
+    kind = rng.integers(4)
+    if kind == 0:
+        return MaxPool2d(name, kernel, stride=stride, padding=padding)
+    bits, channels = image.shape[0] * kernel[0] * kernel[1], int(rng.integers(1, 6))
+    pad_bit = int(rng.integers(2))
+    geometry: dict[str, Any] = {"stride": stride, "padding": padding, "pad_bit": pad_bit}
+    if kind == 1:
+        tables = random_lookup(rng, name, bits, channels, int(rng.integers(1, 5)))
+        return LookupConv2d(name, kernel, tables.source, tables.tables, **geometry)
+    fan_in = [3, 6, None][rng.integers(3)]
+    dense = random_dense(rng, name, bits, channels, fan_in=fan_in, unipolar=rng.random() < 0.3)
+    assert dense.thresholds is not None
+    return Conv2d(name, kernel, dense.weights, dense.thresholds, dense.inputs, **geometry)
+
+
+def random_image_network(
+    rng: np.random.Generator,
+    *,
+    shape: tuple[int, int, int] = (2, 6, 5),
+    windows: int = 3,
+    hidden: tuple[int, ...] = (8,),
+    before: bool = False,
+    ending: str = "class of votes",
+    classes: int = 3,
+) -> Network:
+    """A network with up to ``windows`` convolutions and poolings, then layers of flat bits.
+
+    With ``before``, the image is made of a hidden layer's bits, not of the encoder's.
+    """
+    bits = Values(shape, 0, 1).count
+    layers: list[Layer] = [random_encode(rng, int(rng.integers(1, bits + 1)), bits, 3, False)]
+    if before:
+        layers.append(random_dense(rng, "before", bits, bits, fan_in=3))
+    image = Values(shape, 0, 1)
+    layers.append(Unflatten("image", shape))
+    for number in range(1, windows + 1):
+        layer = random_windowed(rng, f"window{number}", image)
+        if layer is not None:
+            layers.append(layer)
+            image = layer.output(image)
+    layers.append(Flatten("flat"))
+    width = image.count
+    sizes = [*hidden, classes * 2] if ending.endswith("votes") else [*hidden]
+    for number, size in enumerate(sizes, 1):
+        layers.append(random_dense(rng, f"hidden{number}", width, size, fan_in=4))
+        width = size
+    if ending.endswith("votes"):
+        layers.append(GroupSum("vote", classes))
+    elif ending.endswith("scores"):
+        layers.append(random_dense(rng, "head", width, classes, fan_in=4, thresholds=False))
+    if ending.startswith("class"):
+        layers.append(ArgMax("argmax"))
+    return Network("images", tuple(layers))
+
+
 def random_network(
     rng: np.random.Generator,
     *,
@@ -239,4 +311,18 @@ def networks(draw: st.DrawFn, max_width: int = 24) -> Network:
         kept_bits=draw(st.sampled_from((0, 0, 1, 3, 8))),
         ending=draw(endings),
         classes=draw(st.integers(2, 5)),
+    )
+
+
+@st.composite
+def image_networks(draw: st.DrawFn) -> Network:
+    """Networks with convolutions and poolings; shapes shrink, weights come from a seed."""
+    return random_image_network(
+        np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
+        shape=draw(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))),
+        windows=draw(st.integers(0, 4)),
+        hidden=tuple(draw(st.lists(st.integers(1, 12), max_size=2))),
+        before=draw(st.booleans()),
+        ending=draw(st.sampled_from(ENDINGS)),
+        classes=draw(st.integers(2, 4)),
     )

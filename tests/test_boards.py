@@ -29,7 +29,7 @@ def problems(text: str) -> str:
 
 
 def test_the_boards_that_come_with_htaflow():
-    assert known_boards() == ["icebreaker", "ulx3s-25f"]
+    assert known_boards() == ["icebreaker", "ulx3s-25f", "ulx3s-85f"]
     for name in known_boards():
         assert load_board(name).name == name
 

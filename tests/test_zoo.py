@@ -10,7 +10,7 @@ from htaflow.model.errors import BadInputError
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.lower import lower
 from htaflow.model.spiking import Accumulate
-from htaflow.model.zoo import ZOO, build_model, find_recipe
+from htaflow.model.zoo import ZOO, Conv, Pool, Refinement, build_model, find_recipe
 
 
 @pytest.fixture
@@ -26,22 +26,63 @@ def test_unknown_model_is_refused_with_the_nearest_name():
         find_recipe("mnist-smal")
 
 
+@pytest.fixture
+def images(rng):
+    """Images of 28 x 28 pixels, three classes."""
+    x, y = rng.integers(0, 256, (60, 784)), np.arange(60) % 3
+    return make_dataset("images", "images", (x[:48], y[:48]), (x[48:], y[48:]))
+
+
+def takes_images(recipe):
+    return isinstance(recipe.hidden[0], Conv)
+
+
 @pytest.mark.parametrize("name", ZOO)
-def test_every_recipe_builds_a_model_for_any_data(name, table):
+def test_every_recipe_builds_a_model_for_any_data(name, table, images):
     recipe = find_recipe(name)
     assert recipe.name == name
-    model = build_model(recipe, table, seed=0)
-    assert model(torch.as_tensor(table.x_train)).shape == (48, 3)
+    data = images if takes_images(recipe) else table
+    model = build_model(recipe, data, seed=0)
+    assert model(torch.as_tensor(data.x_train)).shape == (48, 3)
     for block in model.blocks:
         linear = getattr(block, "linear", None)
         if isinstance(linear, SparseBinaryLinear):
             linear.anneal(1.0)
-            assert 1 <= linear.fan_in <= 8
+            assert 1 <= linear.fan_in <= (96 if takes_images(recipe) else 8)
     head = model.blocks[-1 if recipe.steps is None else -2]
     assert isinstance(model.blocks[-1], Accumulate) == (recipe.steps is not None)
     assert isinstance(head, GroupSum if recipe.head == "vote" else Scores)
     network = lower(model, name.replace("-", "_"))
     assert network.values["argmax"].high == 2
+
+
+def test_images_that_are_none_or_too_small_are_refused(table, rng):
+    with pytest.raises(BadInputError, match="'digits-conv' takes square images, and 5 features"):
+        build_model(find_recipe("digits-conv"), table, 0)
+    x, y = rng.integers(0, 16, (60, 64)), np.arange(60) % 3
+    small = make_dataset("small", "small", (x[:48], y[:48]), (x[48:], y[48:]))
+    with pytest.raises(BadInputError, match=r"'mnist-conv' takes larger images: .* 1 x 1 pixels"):
+        build_model(find_recipe("mnist-conv"), small, 0)
+
+
+def test_recipes_of_images_that_cannot_be_are_refused(images):
+    recipe = find_recipe("digits-conv")
+    late = dataclasses.replace(recipe, hidden=(*recipe.hidden, Conv(4)))
+    with pytest.raises(BadInputError, match="'digits-conv': convolutions and pooling take images"):
+        build_model(late, images, 0)
+    refined = dataclasses.replace(recipe, refinement=Refinement(temperature=1.0))
+    with pytest.raises(BadInputError, match="'digits-conv': convolutions cannot be refined"):
+        build_model(refined, images, 0)
+
+
+def test_a_last_convolution_is_rounded_up_to_whole_groups(images):
+    recipe = find_recipe("digits-conv")
+    hidden = (Conv(5), Pool(), Conv(7, kernel=2, stride=2))
+    model = build_model(dataclasses.replace(recipe, hidden=hidden), images, 0)
+    assert [name for name, _ in model.named_children()] == [
+        *("encode", "image", "conv1", "pool2", "conv3", "flat", "vote")
+    ]
+    assert lower(model, "images").values["conv3"].shape == (9, 6, 6)
 
 
 def test_same_seed_same_model_and_torch_is_left_alone(table):

@@ -61,6 +61,8 @@ class Layer:
     name: str
 
     type: ClassVar[str]
+    dimensions: ClassVar[int] = 1
+    """Of what it is fed: 1 for flat values, 3 for an image (channels, height, width)."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,0 +1,150 @@
+"""Convolutions in PyTorch: the neurons of a hidden layer over every window of an image.
+
+Images are ``[N, channels, height, width]``. Each block is lowered exactly, to the integer layer
+whose conventions (windows, padding, order of bits) it shares: see :mod:`htaflow.model.integer`.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from htaflow.model import network
+from htaflow.model.activation import HTAF
+from htaflow.model.block import Block, Hidden
+from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
+from htaflow.model.surrogates import Surrogate
+
+
+class BinaryConv2d(Hidden):
+    """Sums over windows, batch normalisation, HTAF: a layer of binary neurons over an image.
+
+    Input ``[N, in, height, width]``, output ``[N, out, rows, columns]`` with
+    ``rows = (height + 2 * padding - kernel) // stride + 1`` and columns likewise; both bits when
+    hard and in [0, 1] when smooth.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: neurons.
+        kernel: height and width of a window.
+        activation: as of a :class:`htaflow.model.block.Hidden`.
+        stride: pixels between windows.
+        padding: pixels added on each side.
+        pad_bit: what each of their channels is, 0 or 1.
+        fan_in: inputs that each neuron keeps, of ``in_channels * kernel * kernel``; which ones is
+            learned, as by a :class:`htaflow.model.layers.SparseBinaryLinear`. ``None`` for all.
+        start_fan_in: where the annealing of the fan-in begins.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        activation: HTAF | Surrogate,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        pad_bit: int = 0,
+        fan_in: int | None = None,
+        start_fan_in: int | None = None,
+    ) -> None:
+        if min(kernel, stride) < 1 or not 0 <= padding < kernel or pad_bit not in (0, 1):
+            raise ValueError(
+                f"kernel {kernel} and stride {stride} must be at least 1, padding {padding} from 0 "
+                f"to kernel - 1, pad_bit {pad_bit} 0 or 1"
+            )
+        window = in_channels * kernel * kernel
+        if fan_in is None:
+            linear = BinaryLinear(window, out_channels)
+        else:
+            linear = SparseBinaryLinear(window, out_channels, fan_in, start_fan_in)
+        super().__init__(linear, activation)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.in_channels = in_channels
+        self.kernel = kernel
+        self.stride = stride
+        self.padding = padding
+        self.pad_bit = pad_bit
+
+    def sums(self, bits: Tensor) -> Tensor:
+        """Return the weighted sums of each window, ``[N, out, rows, columns]``."""
+        image = F.pad(2 * bits - 1, [self.padding] * 4, value=2.0 * self.pad_bit - 1)
+        weight = self.linear.weight.view(-1, self.in_channels, self.kernel, self.kernel)
+        return F.conv2d(image, weight, stride=self.stride)
+
+    def lower(self, name: str) -> network.Conv2d:
+        """Fold the normalisation into integer thresholds, exactly."""
+        neurons = self.fold(name)
+        assert neurons.thresholds is not None
+        return network.Conv2d(
+            name,
+            (self.kernel, self.kernel),
+            neurons.weights,
+            neurons.thresholds,
+            stride=(self.stride, self.stride),
+            padding=(self.padding, self.padding),
+            pad_bit=self.pad_bit,
+        )
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return (
+            f"in_channels={self.in_channels}, kernel={self.kernel}, stride={self.stride}, "
+            f"padding={self.padding}, pad_bit={self.pad_bit}"
+        )
+
+
+class MaxPool2d(Block):
+    """The largest activation of each channel in each window of an image; of bits, their OR.
+
+    Input ``[N, channels, height, width]``, output ``[N, channels, rows, columns]``, as many windows
+    as fit. ``stride`` is the kernel by default.
+    """
+
+    def __init__(self, kernel: int, stride: int | None = None) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.stride = kernel if stride is None else stride
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Return the largest activations."""
+        return F.max_pool2d(bits, self.kernel, self.stride)
+
+    def lower(self, name: str) -> network.MaxPool2d:
+        """Return the same windows as an integer layer."""
+        return network.MaxPool2d(name, (self.kernel,) * 2, stride=(self.stride,) * 2)
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return f"kernel={self.kernel}, stride={self.stride}"
+
+
+class Unflatten(Block):
+    """Flat bits ``[N, bits]`` as images ``[N, *shape]``, shape being (channels, height, width)."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Return the same bits as images."""
+        return bits.view(-1, *self.shape)
+
+    def lower(self, name: str) -> network.Unflatten:
+        """Return the same order as an integer layer."""
+        return network.Unflatten(name, self.shape)
+
+    def extra_repr(self) -> str:
+        """Describe the parameters, as torch prints modules."""
+        return f"shape={self.shape}"
+
+
+class Flatten(Block):
+    """Images ``[N, channels, height, width]`` as flat bits, channel 0 first."""
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Return the same bits, ``[N, bits]``."""
+        return bits.flatten(1)
+
+    def lower(self, name: str) -> network.Flatten:
+        """Return the same order as an integer layer."""
+        return network.Flatten(name)

@@ -15,6 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
 
+from htaflow.flows.ending import held_back
 from htaflow.model.errors import HtaflowError, MissingToolError
 
 Version = tuple[int, ...]
@@ -189,19 +190,20 @@ def run_tool(
         shown = [tool.name, *arguments]
         file.write(f"$ {shlex.join(shown)}\n".encode())
         file.flush()
+        process: subprocess.Popen[bytes] | None = None
         try:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            with held_back():
+                process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            code = process.wait(timeout)
         except OSError as error:
             raise ToolError(f"{tool.name}: it cannot be run: {error}", log=path) from None
-        try:
-            code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise ToolError(
                 f"{tool.name}: it was not done after {timeout:g} s and was ended; "
@@ -211,7 +213,8 @@ def run_tool(
             ) from None
         finally:
             # Also on Ctrl-C: a group of its own does not get it from the terminal.
-            _end(process)
+            if process is not None:
+                _end(process)
     if code != 0:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         raise ToolError(

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -165,11 +165,11 @@ class Recipe:
 
 
 def _tabled_mnist(
-    name: str, first: int, second: int, fan_in: int = 6, wiring: int = 6, epochs: int = 80
+    name: str, first: int, second: int, fan_in: int = 6, wiring: int = 6, **refinement: Any
 ) -> Recipe:
     """Return a recipe for MNIST whose neurons are any functions of ``fan_in`` pixels or bits.
 
-    ``wiring`` epochs find wires to start from; ``epochs`` more, as tables, better wires and
+    ``wiring`` epochs find wires to start from; the ``refinement``, as tables, better wires and
     functions.
     """
     spread = math.sqrt(second / 10)  # of a class's votes, were they random
@@ -185,7 +185,7 @@ def _tabled_mnist(
         batch=256,
         learning_rate=0.02,
         noise=0.01,
-        refinement=Refinement(temperature=0.42 * spread, epochs=epochs),
+        refinement=replace(Refinement(temperature=0.42 * spread), **refinement),
     )
 
 
@@ -368,8 +368,10 @@ ZOO = {
             shift=1,
             centred=0.4,
         ),
-        _tabled_mnist("mnist-up5k", 1200, 500, fan_in=4),
-        _tabled_mnist("mnist-25f", 3000, 1500, fan_in=4, wiring=8, epochs=50),
+        # Rewired, it reaches 97.1 %, but its wires then find no way on an UP5K.
+        _tabled_mnist(
+            "mnist-up5k", 1200, 500, fan_in=4, wiring=25, epochs=24, rewiring=0.0, centred=0.0
+        ),
         _tabled_mnist("mnist-xs", 540, 260),
         _tabled_mnist("mnist-s", 1000, 500, wiring=10),
         _tabled_mnist("mnist-m", 1800, 1140, epochs=60),

@@ -33,7 +33,7 @@ from htaflow.model.zoo import HeavisideNeurons, Recipe, build_model
 
 ACTIVATIONS = ("htaf-hard", "htaf-smooth", *SURROGATES)
 DEPTHS = (4, 8, 12)
-LEARNING_RATES = (0.003, 0.01)
+LEARNING_RATES = (0.001, 0.003, 0.01)
 SEEDS = (0, 1)
 SLOPE = 0.5  # of every surrogate at 0
 ALPHA = 4.0  # HTAF's; smooth HTAF's at the start

@@ -5,10 +5,17 @@ from functools import lru_cache
 
 from htaflow.hw.decompose import narrow
 from htaflow.hw.logic import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
-from htaflow.hw.popcount import at_least, popcount_module, total
+from htaflow.hw.popcount import at_least, popcount, popcount_module, total
 
 SHARED_FAN_IN = 64
 """From this fan-in on, neurons instantiate one popcount module instead of a tree of their own."""
+
+STATED_FAN_IN = 13
+"""From this fan-in on, a popcount is stated in the target's cells.
+
+Measured on 30 sparse neurons: of 8 inputs they take 143 LUT6 left to synthesis and 240 so stated,
+of 12 inputs 324 and 333, of 24 843 and 598; LUT4 (iCE40) 240 and 303, 488 and 486, 1173 and 1123.
+"""
 
 
 def neuron(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool], threshold: int) -> Net:
@@ -61,7 +68,9 @@ def count(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net
     bits = [
         logic.invert(net) if flipped else net for net, flipped in zip(inputs, flip, strict=True)
     ]
-    return total(logic, [bits], max(1, len(bits).bit_length()))
+    if len(bits) < STATED_FAN_IN:
+        return popcount(logic, bits)
+    return total(logic, [bits], len(bits).bit_length())
 
 
 def collect(

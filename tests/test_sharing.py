@@ -46,6 +46,7 @@ def test_shared_counts_are_their_integer_definition_for_every_input(case, by_mod
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shared_count, "INLINE_BITS", 0 if by_modules else 1 << 30)
         # The plan may be dearer than separate neurons here, and must be right all the same.
+        patch.setattr(shared_count, "FEWEST_BITS", 1)
         patch.setattr(shared_count, "direct_cost", lambda *_: float("inf"))
         counts = shared_counts(logic, nets, flips)
         assert counts is not None
@@ -69,7 +70,7 @@ def test_shared_counts_are_their_integer_definition_for_every_input(case, by_mod
 @pytest.mark.parametrize("inputs", ["bipolar", "unipolar"])
 def test_dense_networks_are_golden(target, inputs):
     rng = np.random.default_rng(3)
-    for bits, hidden, classes in ((20, 9, 4), (65, 12, 10), (9, 40, 2)):
+    for bits, hidden, classes in ((20, 9, 4), (65, 17, 10), (9, 40, 2)):
         weights = rng.choice((-1, 1), (hidden, bits))
         weights[1] = weights[0]  # a neuron twice, and one that is another's complement
         weights[2] = -weights[3]
@@ -156,3 +157,11 @@ def test_a_plan_counts_every_bit_once():
     assert np.array_equal(plan.differs ^ plan.reference ^ plan.inverted[:, None], flips)
     # A triple has at least as many users as make a full adder pay.
     assert (plan.uses.sum(axis=0) * bit_cost(6) > 2).all()
+
+
+def test_few_bits_are_left_to_synthesis():
+    logic = Logic("f", 15)
+    assert shared_counts(logic, list(logic.inputs), random_flips(30, 15)) is None
+    logic = Logic("f", 16)
+    assert shared_counts(logic, list(logic.inputs), random_flips(30, 16)) is not None
+    assert shared_counts(logic, list(logic.inputs), random_flips(1, 16)) is None

@@ -49,22 +49,30 @@ def prove(model: BinaryNetwork, network: Network, frames: IntArray) -> IntArray:
         values = torch.as_tensor(block)
         for name, step in model.named_children():
             values = step(values)
-            _require_equal(name, values.numpy(), expected[name], start)
+            steps = network.values[name].steps
+            _require_equal(name, values.numpy(), expected[name], start, steps)
         chosen = values.argmax(dim=1, keepdim=True).numpy()
         _require_equal(network.layers[-1].name, chosen, expected[network.layers[-1].name], start)
         classes.append(chosen[:, 0])
     return np.concatenate(classes)
 
 
-def _require_equal(layer: str, torch_says: IntArray, golden_says: IntArray, start: int) -> None:
+def _require_equal(
+    layer: str,
+    torch_says: IntArray,
+    golden_says: IntArray,
+    start: int,
+    steps: int | None = None,
+) -> None:
     """Raise ``MismatchError`` for the first value in which the two differ."""
-    frames = len(golden_says)
-    torch_says, golden_says = torch_says.reshape(frames, -1), golden_says.reshape(frames, -1)
+    count = len(golden_says)
+    flat = (count, -1) if steps is None else (count, steps, -1)
+    torch_says, golden_says = torch_says.reshape(flat), golden_says.reshape(flat)
     differs = torch_says != golden_says
     if differs.any():
         where = tuple(map(int, np.argwhere(differs)[0]))
-        frame, *steps, neuron = where
-        step = "".join(f", step {step}" for step in steps)
+        frame, *at, neuron = where
+        step = "".join(f", step {step}" for step in at)
         some = np.count_nonzero(differs.any(axis=tuple(range(differs.ndim - 1))))
         raise MismatchError(
             f"layer '{layer}', neuron {neuron}, frame {start + frame}{step}: PyTorch says "

@@ -50,10 +50,10 @@ def test_every_problem_of_a_layer_is_found_at_once(tmp_path: Path) -> None:
     file = tmp_path / "bad.safetensors"
     write_raw(
         file,
-        **{"1.weights": np.array([[2, -1, 0], [0, 0, 0]]), "1.thresholds": np.array([0, 99])},
+        **{"1.weights": np.array([[200, -1, 0], [0, 0, 0]]), "1.thresholds": np.array([0, 99])},
     )
     found = [str(problem) for problem in check(file)]
-    assert any("weight 2 at input 0 is not -1, 0 or 1" in problem for problem in found)
+    assert any("weight 200 at input 0 is not in -128..127" in problem for problem in found)
     assert any("neuron 1: fan-in 0" in problem for problem in found)
     assert any("neuron 1: threshold 99 is out of range" in problem for problem in found)
     assert all("layer 1 'hidden'" in problem for problem in found)

@@ -156,7 +156,10 @@ def test_a_truncated_or_corrupted_network_file(
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"1.weights": np.array([[2, -1, 0], [0, 1, 1]])}, "weight 2 at input 0 is not -1, 0 or 1"),
+        (
+            {"1.weights": np.array([[200, -1, 0], [0, 1, 1]])},
+            "weight 200 at input 0 is not in -128..127",
+        ),
         ({"1.weights": np.array([[1, -1, 0], [0, 0, 0]])}, "neuron 1: fan-in 0"),
         ({"1.thresholds": np.array([0, 4])}, "neuron 1: threshold 4 is out of range"),
         ({"1.thresholds": np.array([-9, 0])}, "neuron 0: threshold -9 is out of range"),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from htaflow.hw.logic import FALSE, MUX, XOR3, Logic, Net
+from htaflow.hw.logic import FALSE, MUX, TRUE, XOR3, Logic, Net
 
 _SEARCHED = 10
 """From this height on, a column takes the best counter without a search."""
@@ -32,15 +32,23 @@ class _Plan:
 
 
 def add_up(
-    logic: Logic, columns: Sequence[Sequence[Net]], width: int, lut_inputs: int
+    logic: Logic,
+    columns: Sequence[Sequence[Net]],
+    width: int,
+    lut_inputs: int,
+    constant: int = 0,
 ) -> list[Net]:
     """Return the sum of ``columns``, column k having weight 2**k, as ``width`` bits, low first.
 
-    The sum must fit ``width`` bits; what could only be a carry out of them is not built.
-    ``lut_inputs`` is how many inputs a table may have, 4 or 6.
+    The sum, a ``constant`` of either sign included, is right modulo ``2**width``: what could only
+    be a carry out of ``width`` bits is not built. ``lut_inputs`` is how many inputs a table may
+    have, 4 or 6.
     """
     heap = [[net for net in column if net != FALSE] for column in columns]
     heap += [[] for _ in range(width - len(heap))]
+    for place in range(width):
+        if constant >> place & 1:
+            heap[place].append(TRUE)
     # Tall columns first, and all of them: what is searched is small then, and mostly known already.
     tall = _tall_counter(lut_inputs)
     for at in range(width - 1):

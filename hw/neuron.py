@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+from htaflow.hw import literals
 from htaflow.hw.decompose import narrow
 from htaflow.hw.logic import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
 from htaflow.hw.popcount import at_least, popcount, popcount_module, total
@@ -43,22 +44,14 @@ def simplified_neuron(
     logic: Logic, inputs: Sequence[Net], flip: Sequence[bool], threshold: int
 ) -> Net:
     """Return the net of ``popcount(inputs ^ flip) >= threshold`` for any nets at all."""
-    weights, constant = collect(logic, inputs, flip)
+    wires = [(net, -1 if flipped else 1) for net, flipped in zip(inputs, flip, strict=True)]
+    weights, constant = literals.collect(logic, wires)
     threshold -= constant
     if len(weights) <= MAX_TABLE_INPUTS:
-        table = 0
-        for index in range(1 << len(weights)):
-            total = sum(
-                weight
-                for at, ((_, inverted), weight) in enumerate(weights.items())
-                if (index >> at & 1) != inverted
-            )
-            table |= int(total >= threshold) << index
+        table = literals.weighted_table(weights, threshold)
         return logic.table(table, [net for net, _ in weights])
-    literals = [literal for literal, weight in weights.items() for _ in range(weight)]
-    return neuron(
-        logic, [net for net, _ in literals], [flipped for _, flipped in literals], threshold
-    )
+    ones = [literal for literal, weight in weights.items() for _ in range(weight)]
+    return neuron(logic, [net for net, _ in ones], [flipped for _, flipped in ones], threshold)
 
 
 def count(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net]:
@@ -71,32 +64,6 @@ def count(logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]) -> list[Net
     if len(bits) < STATED_FAN_IN:
         return popcount(logic, bits)
     return total(logic, [bits], len(bits).bit_length())
-
-
-def collect(
-    logic: Logic, inputs: Sequence[Net], flip: Sequence[bool]
-) -> tuple[dict[tuple[Net, bool], int], int]:
-    """Return ``popcount(inputs ^ flip)`` as weights of distinct literals, and a constant.
-
-    A literal is (net, whether it is inverted); no net is constant or appears in both forms. Equal
-    bits make a weight of 2 or more; a bit and its complement make a constant 1.
-    """
-    weights: dict[tuple[Net, bool], int] = {}
-    constant = 0
-    for source, flipped in zip(inputs, flip, strict=True):
-        net, inverted = logic.literal(source)
-        inverted ^= flipped
-        opposite = (net, not inverted)
-        if net == FALSE:
-            constant += inverted
-        elif opposite in weights:
-            constant += 1
-            weights[opposite] -= 1
-            if not weights[opposite]:
-                del weights[opposite]
-        else:
-            weights[net, inverted] = weights.get((net, inverted), 0) + 1
-    return weights, constant
 
 
 @lru_cache(maxsize=4096)

@@ -10,9 +10,9 @@ from amaranth.lib.wiring import In, Out
 from htaflow.hw.component import LayerComponent
 from htaflow.hw.compressor import add_up
 from htaflow.hw.known import Known
-from htaflow.hw.logic import FALSE, TRUE, Logic, Net
-from htaflow.hw.neuron import SHARED_FAN_IN
-from htaflow.hw.popcount import at_least, popcount_module
+from htaflow.hw.logic import FALSE, Logic, Net
+from htaflow.hw.neuron import SHARED_FAN_IN, count
+from htaflow.hw.popcount import at_least
 from htaflow.hw.schedule import REGISTER
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.model.network import Spiking, Values
@@ -38,10 +38,8 @@ class _Sum:
 
     def total(self) -> list[Net]:
         """Return the sum, low bit first."""
-        for place in range(self.width):
-            if self.constant >> place & 1:
-                self.columns[place].append(TRUE)
-        return add_up(self.logic, self.columns, self.width, self.logic.target.lut_inputs)
+        lut_inputs = self.logic.target.lut_inputs
+        return add_up(self.logic, self.columns, self.width, lut_inputs, self.constant)
 
 
 def membrane_widths(layer: Spiking, steps: int) -> list[Values]:
@@ -155,9 +153,8 @@ def _add_inputs(total: _Sum, logic: Logic, layer: Spiking, n: int) -> None:
     if len(nets) >= SHARED_FAN_IN and (np.abs(weights) == 1).all():
         # All neurons of one fan-in share a counter of inputs, those of negative weight inverted.
         flip = (weights < 0).tolist()
-        counted = logic.block(popcount_module(len(nets)), nets, flip)
         total.constant -= sum(flip) * scale
-        for place, net in enumerate(counted):
+        for place, net in enumerate(count(logic, nets, flip)):
             total.add(net, scale << place)
         return
     for net, weight in zip(nets, weights.tolist(), strict=True):

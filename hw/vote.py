@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from htaflow.hw.compressor import add_up
 from htaflow.hw.known import Known
-from htaflow.hw.logic import FALSE, MUX, TRUE, Logic, Net
-from htaflow.hw.neuron import collect
+from htaflow.hw.literals import collect, columns
+from htaflow.hw.logic import MUX, TRUE, Logic, Net
 from htaflow.hw.popcount import popcount
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.model.network import ArgMax, GroupSum, Values
@@ -32,16 +32,9 @@ def group_sum_logic(
 
 def _count_votes(logic: Logic, bits: Sequence[Net], width: int) -> list[Net]:
     """Return the number of ones among ``bits``, equal and opposite ones taken together."""
-    weights, constant = collect(logic, bits, [False] * len(bits))
-    columns: list[list[Net]] = [[] for _ in range(width)]
-    for (net, flipped), weight in weights.items():
-        for column in range(width):
-            if weight >> column & 1:
-                columns[column].append(logic.invert(net) if flipped else net)
-    for column in range(width):
-        if constant >> column & 1:
-            columns[column].append(logic.invert(FALSE))
-    return add_up(logic, columns, width, logic.target.lut_inputs)
+    weights, constant = collect(logic, [(net, 1) for net in bits])
+    heap, too_much = columns(logic, weights)
+    return add_up(logic, heap[:width], width, logic.target.lut_inputs, constant - too_much)
 
 
 def argmax_logic(

@@ -6,8 +6,7 @@ signed digits are fewer than its ones, as 7 = 8 - 1, is taken as those, -b being
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,13 +14,11 @@ from htaflow.hw.compressor import add_up
 from htaflow.hw.decompose import narrow
 from htaflow.hw.dense import dense_logic
 from htaflow.hw.known import Known
+from htaflow.hw.literals import Literal, collect, columns, weighted_table
 from htaflow.hw.logic import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
 from htaflow.hw.popcount import at_least
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.model.network import Dense, Values
-
-Literal = tuple[Net, bool]
-"""A net, and whether it is inverted."""
 
 
 def sums_logic(
@@ -68,20 +65,20 @@ def _neuron(logic: Logic, wires: Iterable[tuple[Net, int]], threshold: int) -> N
 
     A net of weight -w counts w if it is 0.
     """
-    weights, constant = _collect(logic, wires)
+    weights, constant = collect(logic, wires)
     threshold -= constant
     if len(weights) <= MAX_TABLE_INPUTS:
         weights = _decisive(weights, threshold)
-        table = _table(weights, threshold)
+        table = weighted_table(weights, threshold)
         if not weights:
             return TRUE if table else FALSE
         return narrow(logic, table, [net for net, _ in weights])
     shared = math.gcd(*weights.values())
     weights = {literal: weight // shared for literal, weight in weights.items()}
     threshold = -(-threshold // shared)
-    columns, too_much = _columns(logic, weights)
+    heap, too_much = columns(logic, weights)
     width = (sum(weights.values()) + too_much).bit_length()
-    total = add_up(logic, columns[:width], width, logic.target.lut_inputs)
+    total = add_up(logic, heap[:width], width, logic.target.lut_inputs)
     return at_least(logic, total, threshold + too_much)
 
 
@@ -92,76 +89,14 @@ def _score(
     # A bipolar value is twice its bit, less 1.
     scale = 2 if bipolar else 1
     every = [(net, weight * scale) for net, weight in wires]
-    weights, constant = _collect(logic, every)
+    weights, constant = collect(logic, every)
     constant += sum(weight for _, weight in every if weight < 0)  # -w * b = w * (1 - b) - w
     if bipolar:
         constant -= sum(weight for _, weight in every) // 2
-    columns, too_much = _columns(logic, weights)
-    columns += [[] for _ in range(width - len(columns))]
-    for place in range(width):
-        if constant - too_much >> place & 1:
-            columns[place].append(TRUE)
+    heap, too_much = columns(logic, weights)
+    constant -= too_much
     # Carries beyond the width are not built: the sum is right modulo 2**width.
-    return add_up(logic, columns[:width], width, logic.target.lut_inputs)
-
-
-def _collect(logic: Logic, wires: Iterable[tuple[Net, int]]) -> tuple[dict[Literal, int], int]:
-    """Return weighted nets as weights of literals, all above 0, and a constant.
-
-    A net of weight -w counts w if it is 0. No net is constant or appears in two literals: the
-    weights of equal bits are added, and what a bit and its complement both weigh is a constant.
-    """
-    weights: dict[Literal, int] = {}
-    constant = 0
-    for source, signed in wires:
-        weight = abs(signed)
-        net, inverted = logic.literal(source)
-        inverted ^= signed < 0
-        if net == FALSE:
-            constant += weight * inverted
-            continue
-        opposite = (net, not inverted)
-        have = weights.pop(opposite, 0)
-        constant += min(have, weight)
-        if have > weight:
-            weights[opposite] = have - weight
-        elif weight > have:
-            weights[net, inverted] = weights.get((net, inverted), 0) + weight - have
-    return weights, constant
-
-
-def _columns(logic: Logic, weights: Mapping[Literal, int]) -> tuple[list[list[Net]], int]:
-    """Return what adds up to ``weights`` times their literals, and by how much it is too large.
-
-    Nets in column k weigh 2**k.
-    """
-    columns: list[list[Net]] = []
-    too_much = 0
-    for (net, inverted), weight in weights.items():
-        for place, negative in digits(weight):
-            columns += [[] for _ in range(place + 1 - len(columns))]
-            columns[place].append(logic.invert(net) if inverted != negative else net)
-            too_much += negative << place
-    return columns, too_much
-
-
-@lru_cache(maxsize=1 << 12)
-def digits(number: int) -> tuple[tuple[int, bool], ...]:
-    """Return ``number``, not negative, as powers of two: (exponent, whether it is subtracted).
-
-    Ones as they stand, or the canonical signed digits where these are fewer.
-    """
-    plain = tuple((place, False) for place in range(number.bit_length()) if number >> place & 1)
-    signed = []
-    rest, place = number, 0
-    while rest:
-        if rest & 1:
-            negative = rest & 3 == 3
-            signed.append((place, negative))
-            rest += 1 if negative else -1
-        rest >>= 1
-        place += 1
-    return plain if len(plain) <= len(signed) else tuple(signed)
+    return add_up(logic, heap[:width], width, logic.target.lut_inputs, constant)
 
 
 def _decisive(weights: dict[Literal, int], threshold: int) -> dict[Literal, int]:
@@ -175,16 +110,3 @@ def _decisive(weights: dict[Literal, int], threshold: int) -> dict[Literal, int]
         if any(total < threshold <= total + weight for total in sums):
             kept.append(literal)
     return {literal: weights[literal] for literal in kept}
-
-
-def _table(weights: Mapping[Literal, int], threshold: int) -> int:
-    """Return the truth table of ``sum(weights * literals) >= threshold`` by the literals' nets."""
-    table = 0
-    for index in range(1 << len(weights)):
-        total = sum(
-            weight
-            for at, ((_, inverted), weight) in enumerate(weights.items())
-            if (index >> at & 1) != inverted
-        )
-        table |= int(total >= threshold) << index
-    return table

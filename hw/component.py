@@ -1,8 +1,10 @@
 """What the parts of a core's chain have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from amaranth.hdl import Module, ShapeLike, Signal, Value
 from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.known import Known
 from htaflow.hw.schedule import Pipeline
@@ -17,7 +19,8 @@ class LayerComponent(wiring.Component):
 
     Parameters:
         name: the layer's name.
-        members: the component's members, as a signature has them: ``input`` and ``output``.
+        taken, yielded: shapes of a transfer of ``input`` and of ``output``; a number is so many
+            bits.
 
     Attributes:
         pipelines: what it does in which cycle, for :func:`htaflow.hw.schedule.schedule`.
@@ -30,9 +33,11 @@ class LayerComponent(wiring.Component):
     pipelines: Sequence[Pipeline]
     known: Known | None = None
 
-    def __init__(self, name: str, members: Mapping[str, wiring.Member]) -> None:
+    def __init__(self, name: str, taken: ShapeLike, yielded: ShapeLike) -> None:
         self.name = name
-        super().__init__(members)
+        super().__init__(
+            {"input": In(stream.Signature(taken)), "output": Out(stream.Signature(yielded))}
+        )
         for member, port in self.signature.members.create(path=(name,)).items():
             setattr(self, member, port)
 
@@ -45,3 +50,17 @@ class LayerComponent(wiring.Component):
     def probe(self) -> str:
         """Path, from the core, of the payload that the component holds for the next."""
         return f"{self.name}.{self.name}__output__payload"
+
+
+def position(m: Module, moves: Value, count: int) -> tuple[Signal, Value]:
+    """Return which of the ``count`` transfers of a frame is at hand, and whether it is the last.
+
+    In a cycle in which it ``moves``, it goes on to the next, and from the last to the first.
+    """
+    at = Signal(range(count))
+    last = at == count - 1
+    with m.If(moves):
+        m.d.sync += at.eq(at + 1)
+        with m.If(last):
+            m.d.sync += at.eq(0)
+    return at, last

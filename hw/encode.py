@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, unsigned
-from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data
 
 from htaflow.hw.component import LayerComponent
 from htaflow.hw.layout import InputLayout
@@ -78,13 +77,7 @@ class FrameEncoder(LayerComponent):
             raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
         self.logic = encode_logic(layer, layout)
         self.known = self.logic.known_outputs()
-        super().__init__(
-            layer.name,
-            {
-                "input": In(stream.Signature(beat_layout(layout))),
-                "output": Out(stream.Signature(unsigned(len(self.logic.outputs)))),
-            },
-        )
+        super().__init__(layer.name, beat_layout(layout), len(self.logic.outputs))
 
     @property
     def modules(self) -> dict[str, str]:
@@ -154,13 +147,7 @@ class BeatEncoder(LayerComponent):
         self._used = sorted(set(used))
         values = layer.output(layer.input)
         self._bits = values.count * values.width
-        super().__init__(
-            layer.name,
-            {
-                "input": In(stream.Signature(beat_layout(layout))),
-                "output": Out(stream.Signature(unsigned(self._bits))),
-            },
-        )
+        super().__init__(layer.name, beat_layout(layout), self._bits)
 
     def elaborate(self, platform: object) -> Module:
         """Build the encoder."""

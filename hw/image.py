@@ -3,11 +3,9 @@
 A pixel is one transfer of all its channels, channel 0 lowest; pixels come row by row.
 """
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Module, Signal
 
-from htaflow.hw.component import LayerComponent
+from htaflow.hw.component import LayerComponent, position
 from htaflow.hw.schedule import EMIT, PASS, TAKE, Pipeline
 from htaflow.model.network import Values
 
@@ -31,32 +29,21 @@ class Serialiser(LayerComponent):
         self._channels, height, width = image.shape
         self._pixels = height * width
         self.pipelines = (Pipeline([PASS] + [EMIT] * (self._pixels - 1)),)
-        super().__init__(
-            name,
-            {
-                "input": In(stream.Signature(unsigned(image.count))),
-                "output": Out(stream.Signature(unsigned(self._channels))),
-            },
-        )
+        super().__init__(name, image.count, self._channels)
 
     def elaborate(self, platform: object) -> Module:
         """Build a shift register for each channel."""
         m = Module()
-        at = Signal(range(self._pixels))
-        moves, first = Signal(), Signal()
+        moves, first, goes = Signal(), Signal(), Signal()
+        at, _ = position(m, goes, self._pixels)
         m.d.comb += [
             moves.eq(~self.output.valid | self.output.ready),
             first.eq(at == 0),
             self.input.ready.eq(moves & first),
+            goes.eq(moves & (self.input.valid | ~first)),
         ]
-        goes = Signal()
-        m.d.comb += goes.eq(moves & (self.input.valid | ~first))
         with m.If(moves):
             m.d.sync += self.output.valid.eq(goes)
-        with m.If(goes):
-            m.d.sync += at.eq(at + 1)
-            with m.If(at == self._pixels - 1):
-                m.d.sync += at.eq(0)
         for channel in range(self._channels):
             pixels = Signal(self._pixels, name=f"channel{channel}", reset_less=True)
             with m.If(goes & first):
@@ -87,13 +74,7 @@ class Gatherer(LayerComponent):
         self._channels, height, width = image.shape
         self._pixels = height * width
         self.pipelines = (Pipeline([TAKE] * (self._pixels - 1) + [PASS]),)
-        super().__init__(
-            name,
-            {
-                "input": In(stream.Signature(unsigned(self._channels))),
-                "output": Out(stream.Signature(unsigned(image.count))),
-            },
-        )
+        super().__init__(name, self._channels, image.count)
 
     def elaborate(self, platform: object) -> Module:
         """Build a register for each pixel.
@@ -102,19 +83,14 @@ class Gatherer(LayerComponent):
         computes, cycle after cycle.
         """
         m = Module()
-        at = Signal(range(self._pixels))
-        last, takes = Signal(), Signal()
+        takes = Signal()
+        at, last = position(m, takes, self._pixels)
         m.d.comb += [
             self.input.ready.eq(~self.output.valid | self.output.ready),
             takes.eq(self.input.valid & self.input.ready),
-            last.eq(at == self._pixels - 1),
         ]
         with m.If(self.input.ready):
             m.d.sync += self.output.valid.eq(takes & last)
-        with m.If(takes):
-            m.d.sync += at.eq(at + 1)
-            with m.If(last):
-                m.d.sync += at.eq(0)
         pixels = []
         for number in range(self._pixels):
             pixel = Signal(self._channels, name=f"pixel{number}", reset_less=True)

@@ -28,7 +28,6 @@ PASS = Step(waits=True, takes=True, emits=True)
 """One transfer in, one out."""
 TAKE = Step(waits=True, takes=True, emits=False)
 EMIT = Step(waits=False, takes=False, emits=True)
-IDLE = Step(waits=False, takes=False, emits=False)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from amaranth.hdl import Cat, Instance, Module, ResetSignal, Signal, unsigned
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Instance, Module, ResetSignal, Signal
 
-from htaflow.hw.component import LayerComponent
+from htaflow.hw.component import LayerComponent, position
 from htaflow.hw.compressor import add_up
 from htaflow.hw.known import Known
 from htaflow.hw.logic import FALSE, Logic, Net
@@ -213,13 +211,7 @@ class Membranes(LayerComponent):
         fed = len(self.logic.inputs) - self._state_bits
         if layer.reset == "subtract":
             fed -= neurons
-        super().__init__(
-            layer.name,
-            {
-                "input": In(stream.Signature(unsigned(fed))),
-                "output": Out(stream.Signature(unsigned(neurons))),
-            },
-        )
+        super().__init__(layer.name, fed, neurons)
 
     @property
     def modules(self) -> dict[str, str]:
@@ -230,7 +222,8 @@ class Membranes(LayerComponent):
         """Build the registers around the logic."""
         m = Module()
         neurons = len(self.layer.weights)
-        take, last = Signal(), Signal()
+        take = Signal()
+        _, last = position(m, take, self.steps)
         spikes, after = Signal(neurons), Signal(self._state_bits)
         membranes = Signal(self._state_bits, reset_less=True)
         spiked = Signal(neurons, reset_less=True)
@@ -240,18 +233,12 @@ class Membranes(LayerComponent):
             i_x=Cat(self.input.payload, state),
             o_y=Cat(spikes, after),
         )
-        step = Signal(range(self.steps))
         m.d.comb += [
             self.input.ready.eq(~self.output.valid | self.output.ready),
             take.eq(self.input.valid & self.input.ready),
-            last.eq(step == self.steps - 1),
         ]
         with m.If(self.input.ready):
             m.d.sync += [self.output.valid.eq(self.input.valid), self.output.payload.eq(spikes)]
-        with m.If(take):
-            m.d.sync += step.eq(step + 1)
-            with m.If(last):
-                m.d.sync += step.eq(0)
         # One reset for all, so that it costs no logic.
         with m.If(ResetSignal() | (take & last)):
             m.d.sync += [membranes.eq(0), spiked.eq(0)]

@@ -1,10 +1,8 @@
 """Time steps in hardware: one frame as many transfers, and many transfers as one again."""
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal, unsigned
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal
 
-from htaflow.hw.component import LayerComponent
+from htaflow.hw.component import LayerComponent, position
 from htaflow.hw.compressor import add_up
 from htaflow.hw.known import Known
 from htaflow.hw.logic import AND2, Logic
@@ -35,13 +33,7 @@ class StepPresenter(LayerComponent):
         if layer.coding == "direct":
             self.known = known
         bits = layer.output(values).count
-        super().__init__(
-            layer.name,
-            {
-                "input": In(stream.Signature(unsigned(values.count))),
-                "output": Out(stream.Signature(unsigned(bits))),
-            },
-        )
+        super().__init__(layer.name, values.count, bits)
 
     def elaborate(self, platform: object) -> Module:
         """Build the register that holds the frame."""
@@ -110,13 +102,7 @@ class StepAccumulator(LayerComponent):
         self.steps = values.steps
         self.pipelines = (Pipeline([TAKE] * (self.steps - 1) + [PASS]),)
         self.logic = accumulate_logic(layer, values, target)
-        super().__init__(
-            layer.name,
-            {
-                "input": In(stream.Signature(unsigned(values.count * values.width))),
-                "output": Out(stream.Signature(unsigned(len(self.logic.outputs)))),
-            },
-        )
+        super().__init__(layer.name, values.count * values.width, len(self.logic.outputs))
 
     @property
     def modules(self) -> dict[str, str]:
@@ -126,8 +112,8 @@ class StepAccumulator(LayerComponent):
     def elaborate(self, platform: object) -> Module:
         """Build the totals."""
         m = Module()
-        step = Signal(range(self.steps))
         take = Signal()
+        step, last = position(m, take, self.steps)
         m.d.comb += [
             self.input.ready.eq(~self.output.valid | self.output.ready),
             take.eq(self.input.valid & self.input.ready),
@@ -139,11 +125,6 @@ class StepAccumulator(LayerComponent):
             i_x=Cat(self.input.payload, self.output.payload, step != 0),
             o_y=self.output.payload,
         )
-        last = step == self.steps - 1
         with m.If(self.input.ready):
             m.d.sync += self.output.valid.eq(self.input.valid & last)
-        with m.If(take):
-            m.d.sync += step.eq(step + 1)
-            with m.If(last):
-                m.d.sync += step.eq(0)
         return m

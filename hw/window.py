@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import stream
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.component import LayerComponent
 from htaflow.hw.known import Known
@@ -96,13 +94,7 @@ class Windows(LayerComponent):
                 emits = rows.completes(y) and columns.completes(x)
                 steps.append(Step(inside or not (x or y), inside, emits))
         self.pipelines = (Pipeline(steps, 2),)
-        super().__init__(
-            name,
-            {
-                "input": In(stream.Signature(unsigned(self._channels))),
-                "output": Out(stream.Signature(unsigned(layer.window(image).count))),
-            },
-        )
+        super().__init__(name, self._channels, layer.window(image).count)
 
     def elaborate(self, platform: object) -> Module:
         """Build the scan, the lines and the window."""

@@ -6,9 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Signal
 from conftest import write_run
 from hypothesis import given, settings
 from networks import ENDINGS, image_networks, random_frames, random_image_network
@@ -89,13 +87,7 @@ class Throttle(LayerComponent):
     def __init__(self, name, bits, seed):
         self.seed = seed
         self.pipelines = (REGISTER,)
-        super().__init__(
-            name,
-            {
-                "input": In(stream.Signature(unsigned(bits))),
-                "output": Out(stream.Signature(unsigned(bits))),
-            },
-        )
+        super().__init__(name, bits, bits)
 
     def elaborate(self, platform):
         m = Module()

@@ -1,16 +1,10 @@
-# amaranth: UnusedElaboratable=no
-# A core may be made only to ask for its cycles and layouts.
 """The Verilog boundary: a network core behind AXI4-Stream names."""
-
-from collections.abc import Sequence
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.network import NetworkCore
-from htaflow.hw.target import PORTABLE, Target
-from htaflow.model.network import Network
 
 
 class Top(wiring.Component):
@@ -19,9 +13,7 @@ class Top(wiring.Component):
     Latency and initiation interval: those of ``core``.
 
     Parameters:
-        network: what is built.
-        bus_bits: width of ``s_axis_tdata``; ``None`` for a whole frame in one beat.
-        target, pipeline, depth: as :class:`htaflow.hw.network.NetworkCore` takes them.
+        core: the network; ``s_axis_tdata`` is as wide as its input bus.
 
     Members:
         s_axis_*: frames in; ``tlast`` is 1 on the last beat of a frame and on no other; ``tuser``
@@ -39,23 +31,16 @@ class Top(wiring.Component):
     m_axis_tready: Signal
     m_axis_tlast: Signal
 
-    def __init__(
-        self,
-        network: Network,
-        bus_bits: int | None = None,
-        target: Target = PORTABLE,
-        pipeline: Sequence[str] | None = None,
-        depth: float | None = None,
-    ) -> None:
-        self.core = NetworkCore(network, bus_bits, target, pipeline, depth)
+    def __init__(self, core: NetworkCore) -> None:
+        self.core = core
         super().__init__(
             {
-                "s_axis_tdata": In(self.core.input_layout.bus_bits),
+                "s_axis_tdata": In(core.input_layout.bus_bits),
                 "s_axis_tvalid": In(1),
                 "s_axis_tready": Out(1),
                 "s_axis_tlast": In(1),
                 "s_axis_tuser": In(1),
-                "m_axis_tdata": Out(self.core.output_layout.width),
+                "m_axis_tdata": Out(core.output_layout.width),
                 "m_axis_tvalid": Out(1),
                 "m_axis_tready": In(1),
                 "m_axis_tlast": Out(1),

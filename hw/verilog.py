@@ -44,10 +44,10 @@ def generate(
     """
     check_pipeline(network, pipeline, depth)
     with _no_collector():
-        top = Top(network, bus_bits, target, pipeline, depth)
-        interface = describe(top.core)
-        text = convert(top, "top", top.core.modules)
-        return Design(_header(interface, top.core) + text, interface)
+        core = NetworkCore(network, bus_bits, target, pipeline, depth)
+        interface = describe(core)
+        text = convert(Top(core), "top", core.modules)
+        return Design(_header(interface, core) + text, interface)
 
 
 def convert(component: wiring.Component, name: str, modules: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from htaflow.model import network
 from htaflow.model.activation import HTAF
 from htaflow.model.block import Block, Hidden
-from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
+from htaflow.model.layers import binary_linear
 from htaflow.model.surrogates import Surrogate
 
 
@@ -53,11 +53,7 @@ class BinaryConv2d(Hidden):
                 f"to kernel - 1, pad_bit {pad_bit} 0 or 1"
             )
         window = in_channels * kernel * kernel
-        if fan_in is None:
-            linear = BinaryLinear(window, out_channels)
-        else:
-            linear = SparseBinaryLinear(window, out_channels, fan_in, start_fan_in)
-        super().__init__(linear, activation)
+        super().__init__(binary_linear(window, out_channels, fan_in, start_fan_in), activation)
         self.norm = nn.BatchNorm2d(out_channels)
         self.in_channels = in_channels
         self.kernel = kernel

@@ -111,7 +111,6 @@ def _execute(
 ) -> dict[str, IntArray]:
     """Return what the layers named in ``wanted`` yield, each ``[N, *shape]``."""
     checked = check_frames(network, frames)
-    shapes = {name: values.shape for name, values in network.values.items()}
     steps = []
     incoming = network.input
     for layer, outgoing in zip(network.layers, network.values.values(), strict=True):
@@ -134,7 +133,7 @@ def _execute(
             planes = values.dtype == np.uint64
             if name in wanted:
                 rows = _unpack(values, count) if planes else values
-                rows = rows.reshape(count, *shapes[name])
+                rows = rows.reshape(count, *outgoing.shape)
                 block[name] = rows if passes is None else _by_frame(rows, passes, frames_here)
         blocks.append(block)
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

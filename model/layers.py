@@ -124,3 +124,12 @@ class SparseBinaryLinear(BinaryLinear):
     def extra_repr(self) -> str:
         """Describe the parameters, as torch prints modules."""
         return f"{super().extra_repr()}, fan_in={self.start_fan_in}->{self.target_fan_in}"
+
+
+def binary_linear(
+    in_features: int, out_features: int, fan_in: int | None, start_fan_in: int | None
+) -> BinaryLinear:
+    """Return the layer whose neurons keep ``fan_in`` inputs, or all of them if it is ``None``."""
+    if fan_in is None:
+        return BinaryLinear(in_features, out_features)
+    return SparseBinaryLinear(in_features, out_features, fan_in, start_fan_in)

@@ -22,7 +22,7 @@ from htaflow.model.encode import (
 )
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.integer_linear import WEIGHT_BITS, IntegerLinear
-from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
+from htaflow.model.layers import BinaryLinear, binary_linear
 from htaflow.model.lookup import tabulate
 from htaflow.model.spiking import Accumulate, Spiking, Steps
 
@@ -569,7 +569,7 @@ def _hidden(
         fan_ins = neurons.fan_in, neurons.start_fan_in
         linear = IntegerLinear(width, count, neurons.bits, *fan_ins, high=high)
         return (Hidden if neurons.normalised else Heaviside)(linear, activation)
-    binary = _linear(width, count, neurons)
+    binary = binary_linear(width, count, neurons.fan_in, neurons.start_fan_in)
     if isinstance(neurons, SpikingNeurons):
         return Spiking(
             binary,
@@ -579,9 +579,3 @@ def _hidden(
             fraction=neurons.fraction,
         )
     return Hidden(binary, activation)
-
-
-def _linear(width: int, count: int, neurons: Neurons) -> BinaryLinear:
-    if neurons.fan_in is None:
-        return BinaryLinear(width, count)
-    return SparseBinaryLinear(width, count, neurons.fan_in, neurons.start_fan_in)

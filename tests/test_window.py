@@ -113,7 +113,7 @@ class Throttle(LayerComponent):
 
 def throttled(network: Network) -> Top:
     """The hardware of ``network`` with a throttle on both sides of each of its components."""
-    top = Top(network)
+    top = Top(NetworkCore(network))
     parts = top.core.parts[:1]
     for part in top.core.parts[1:]:
         for side in (parts[-1], part):

@@ -2,8 +2,8 @@
 
 Byte 0 is ``tdata[7:0]``. An input beat carries ``per_beat`` whole features, the k-th in bits
 ``[k * feature_bits +: feature_bits]``, the bits above them zero; a frame takes ``beats`` beats, the
-features in order. A result is one beat: the network's outputs in order (class, then scores), each
-number padded to whole bytes, sign-extended if signed.
+features in order. A result is one beat: the network's outputs in order (class, scores, concepts),
+each number padded to whole bytes, sign-extended if signed; bits are packed, and padded together.
 """
 
 from collections.abc import Mapping

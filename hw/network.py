@@ -23,7 +23,7 @@ from htaflow.hw.logic import Logic
 from htaflow.hw.lookup import lookup_logic
 from htaflow.hw.schedule import Schedule, schedule
 from htaflow.hw.spiking import Membranes
-from htaflow.hw.stage import CHAIN, Stage, chain_instance, chain_modules
+from htaflow.hw.stage import CHAIN, Stage, Tap, chain_instance, chain_modules
 from htaflow.hw.steps import StepAccumulator, StepPresenter
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.vote import argmax_logic, group_sum_logic
@@ -32,6 +32,7 @@ from htaflow.hw.window import Windows, pool_logic
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.network import (
     Accumulate,
+    Concepts,
     Convolution,
     Flatten,
     Layer,
@@ -54,6 +55,15 @@ def convolution_logic(
     return layer_logic(layer.neurons, values, target, known)
 
 
+def same_logic(
+    layer: Concepts, values: Values, target: Target = PORTABLE, known: Known | None = None
+) -> Logic:
+    """Return the logic of a layer that changes no bit."""
+    logic = Logic(f"{layer.name}_logic", values.count, target, known)
+    logic.outputs = logic.sources
+    return logic
+
+
 _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
     "Dense": sums_logic,
     "Lookup": lookup_logic,
@@ -62,6 +72,7 @@ _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
     "MaxPool2d": pool_logic,
     "GroupSum": group_sum_logic,
     "ArgMax": argmax_logic,
+    "Concepts": same_logic,
 }
 
 
@@ -198,7 +209,7 @@ class NetworkCore(wiring.Component):
                 wiring.connect(m, upstream, run.input)
                 upstream = run.output
             else:
-                bits, chain = len(run[-1].logic.outputs), run[0].chain
+                bits, chain = run[-1].width, run[0].chain
                 downstream = stream.Signature(unsigned(bits)).create(path=(f"{chain}_result",))
                 m.submodules[chain] = chain_instance(chain, upstream, downstream)
                 # What drives it is the instance; whoever follows reads it.
@@ -275,7 +286,7 @@ def _build(
     placed: list[list[Part]] = [[encoder]]
     values = network.values
     incoming, known = values[network.encode.name], encoder.known
-    chains = 0
+    chains = carried = 0
     for layer in network.layers[1:]:
         if isinstance(layer, Windowed) or not isinstance(placed[-1][-1], Stage):
             chains += 1
@@ -291,6 +302,10 @@ def _build(
             parts.append(Serialiser(layer.name, values[layer.name]))
         elif isinstance(layer, Flatten):
             parts.append(Gatherer(layer.name, incoming))
+        elif isinstance(layer, Concepts):
+            logic = layer_logic(layer, incoming, target, known)
+            parts.append(Tap(layer.name, logic, registered=False, chain=chain))
+            carried = incoming.count
         else:
             if isinstance(layer, Windowed):
                 parts.append(Windows(layer.name, layer, incoming))
@@ -298,7 +313,7 @@ def _build(
             logic = layer_logic(layer, incoming, target, known)
             registered = layer.name in pipeline
             cuts = cut(logic, depth) if registered and depth is not None else ()
-            parts.append(Stage(layer.name, logic, registered, cuts, chain))
+            parts.append(Stage(layer.name, logic, registered, cuts, chain, carried))
         placed.append(parts)
         known = parts[-1].known
         incoming = values[layer.name]

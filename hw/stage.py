@@ -40,6 +40,8 @@ class Stage:
         registered: whether a register follows it.
         parts: the logic cut into parts, as :func:`htaflow.hw.cut.cut` does; by default it is whole.
         chain: name of the chain that it is in.
+        carried: how many bits of an earlier :class:`Tap` pass beside the logic, through the same
+            registers.
     """
 
     name: str
@@ -47,6 +49,12 @@ class Stage:
     registered: bool = True
     parts: Sequence[Logic] = ()
     chain: str = CHAIN
+    carried: int = 0
+
+    @property
+    def width(self) -> int:
+        """Bits that leave it: those of its logic, and above them those that are carried."""
+        return len(self.logic.outputs) + self.carried
 
     @property
     def pipelines(self) -> Sequence[Pipeline]:
@@ -81,9 +89,27 @@ class Stage:
         lines = []
         for number, part in enumerate(before):
             own = f"{self.name}__part{number}"
-            lines += _place(part, upstream, own, registered=self.registered)
+            lines += self._place(part, upstream, own)
             upstream = own
-        return lines + _place(last, upstream, f"{self.name}__output", registered=self.registered)
+        return lines + self._place(last, upstream, f"{self.name}__output")
+
+    def _place(self, part: Logic, upstream: str, own: str) -> list[str]:
+        """Return the lines that put ``part`` between the streams ``upstream`` and ``own``."""
+        lines = _place(part, upstream, own, registered=self.registered)
+        if self.carried:
+            lines += _carry(self.carried, upstream, own, registered=self.registered)
+        return lines
+
+
+@dataclass(frozen=True)
+class Tap(Stage):
+    """A stage without a register; the bits that it yields may be carried from there on."""
+
+    def _place(self, part: Logic, upstream: str, own: str) -> list[str]:
+        return [
+            *_place(part, upstream, own, registered=False),
+            f"  wire [{len(part.outputs) - 1}:0] {own}__carried = {own}__payload;",
+        ]
 
 
 def _place(logic: Logic, upstream: str, own: str, *, registered: bool) -> list[str]:
@@ -114,12 +140,24 @@ def _place(logic: Logic, upstream: str, own: str, *, registered: bool) -> list[s
     ]
 
 
+def _carry(bits: int, upstream: str, own: str, *, registered: bool) -> list[str]:
+    """Return the lines that take carried bits along from ``upstream`` to ``own``."""
+    if not registered:
+        return [f"  wire [{bits - 1}:0] {own}__carried = {upstream}__carried;"]
+    return [
+        f"  reg [{bits - 1}:0] {own}__carried;",
+        f"  initial {own}__carried = 0;",
+        "  always @(posedge clk)",
+        f"    if ({upstream}__ready) {own}__carried <= {upstream}__carried;",
+    ]
+
+
 def chain_modules(stages: Sequence[Stage]) -> dict[str, str]:
     """Return the Verilog of ``stages`` (at least one) in a chain, by module name.
 
     The module that they name as their chain has ports ``clk``, ``rst`` (synchronous) and the
     streams ``input`` and ``output``, input 0 of the first stage's logic and output 0 of the last
-    one's in the low bit.
+    one's in the low bit; what is carried is above.
     """
     lines = [
         f"module {stages[0].chain}(",
@@ -128,7 +166,7 @@ def chain_modules(stages: Sequence[Stage]) -> dict[str, str]:
         f"  input wire [{len(stages[0].logic.inputs) - 1}:0] input__payload,",
         "  input wire input__valid,",
         "  output wire input__ready,",
-        f"  output wire [{len(stages[-1].logic.outputs) - 1}:0] output__payload,",
+        f"  output wire [{stages[-1].width - 1}:0] output__payload,",
         "  output wire output__valid,",
         "  input wire output__ready",
         ");",
@@ -137,9 +175,10 @@ def chain_modules(stages: Sequence[Stage]) -> dict[str, str]:
     for stage in stages:
         lines += stage.verilog(upstream)
         upstream = f"{stage.name}__output"
+    carried = f"{upstream}__carried, " if stages[-1].carried else ""
     lines += [
         "",
-        f"  assign output__payload = {upstream}__payload;",
+        f"  assign output__payload = {{{carried}{upstream}__payload}};",
         f"  assign output__valid = {upstream}__valid;",
         f"  assign {upstream}__ready = output__ready;",
         "endmodule",

@@ -21,6 +21,7 @@ from htaflow.model.golden_window import over_windows, pool
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
+    Concepts,
     Convolution,
     Dense,
     Encode,
@@ -66,11 +67,9 @@ def run(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
     Raises:
         BadInputError: the frames have the wrong shape, type or range.
     """
-    names = [layer.name for layer in network.layers]
-    if isinstance(network.layers[-1], ArgMax):
-        values = _execute(network, frames, names[-2:])
-        return {"class": values[names[-1]], "scores": values[names[-2]]}
-    return dict.fromkeys(network.outputs, _execute(network, frames, names[-1:])[names[-1]])
+    layers = network.output_layers
+    values = _execute(network, frames, list(layers.values()))
+    return {name: values[layer] for name, layer in layers.items()}
 
 
 def trace(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
@@ -172,7 +171,7 @@ def _prepare(layer: Layer, incoming: Values) -> _Step:
         return over_windows(layer, incoming, _prepare(layer.neurons, layer.window(incoming)))
     if isinstance(layer, MaxPool2d):
         return pool(layer, incoming)
-    if isinstance(layer, Flatten | Unflatten):
+    if isinstance(layer, Flatten | Unflatten | Concepts):
         return lambda planes, count: planes  # an image's planes are in its flat order
     if isinstance(layer, GroupSum):
         return _vote(layer)

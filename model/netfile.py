@@ -140,6 +140,8 @@ def _fits(value: object, hint: Any) -> bool:
         return value in typing.get_args(hint)
     if origin is tuple:
         parts = typing.get_args(hint)
+        if parts[-1] is Ellipsis:  # any number of the same
+            return isinstance(value, tuple) and all(_fits(entry, parts[0]) for entry in value)
         return (
             isinstance(value, tuple) and len(value) == len(parts) and all(map(_fits, value, parts))
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest_all
+from htaflow.model.integer.concepts import Concepts
 from htaflow.model.integer.conv import Conv2d, Convolution, LookupConv2d
 from htaflow.model.integer.dense import Dense
 from htaflow.model.integer.encode import MAX_FEATURE_BITS, Encode, FirstLayer
@@ -33,6 +34,7 @@ __all__ = [
     "MAX_LOOKUP_INPUTS",
     "Accumulate",
     "ArgMax",
+    "Concepts",
     "Conv2d",
     "Convolution",
     "Dense",
@@ -76,6 +78,7 @@ LAYER_TYPES: dict[str, type[Layer]] = {
         Steps,
         Spiking,
         Accumulate,
+        Concepts,
         GroupSum,
         ArgMax,
     )
@@ -131,12 +134,29 @@ class Network:
     def outputs(self) -> dict[str, Values]:
         """What leaves the hardware for each frame, in order.
 
-        ``class`` and ``scores`` after an ``ArgMax``; else ``scores`` or ``bits``.
+        ``class`` and ``scores`` after an ``ArgMax``; else ``scores`` or ``bits``. Then
+        ``concepts``, if the network names some.
         """
-        chain = list(self.values.values())
-        if isinstance(self.layers[-1], ArgMax):
-            return {"class": chain[-1], "scores": chain[-2]}
-        return {"bits" if chain[-1].is_bits else "scores": chain[-1]}
+        return {name: self.values[layer] for name, layer in self.output_layers.items()}
+
+    @property
+    def output_layers(self) -> dict[str, str]:
+        """The name of the layer that yields each of :attr:`outputs`."""
+        last = self.layers[-1]
+        if isinstance(last, ArgMax):
+            found = {"class": last.name, "scores": self.layers[-2].name}
+        elif isinstance(last, Concepts):
+            found = {}
+        else:
+            found = {"bits" if self.values[last.name].is_bits else "scores": last.name}
+        if self.concepts is not None:
+            found["concepts"] = self.concepts.name
+        return found
+
+    @property
+    def concepts(self) -> Concepts | None:
+        """The layer that names concepts, or ``None``."""
+        return next((layer for layer in self.layers if isinstance(layer, Concepts)), None)
 
     @property
     def used_bits(self) -> IntArray:
@@ -181,6 +201,7 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
         found.append(Problem("network", what, "start with one"))
         return found
     seen: set[str] = set()
+    concepts: str | None = None
     values = layers[0].input
     for index, layer in enumerate(layers):
         where = f"layer {index} '{layer.name}'" if is_name(layer.name) else f"layer {index}"
@@ -192,6 +213,13 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
         if index and isinstance(layer, FirstLayer):
             what = f"an {layer.type} after" if layer.type == "Encode" else f"a {layer.type} after"
             found.append(Problem(where, f"{what} the first layer", "remove it"))
+        if concepts is not None and isinstance(layer, Concepts):
+            found.append(Problem(where, f"'{concepts}' names concepts already", "remove one"))
+        elif concepts is not None and not isinstance(layer, _AFTER_CONCEPTS):
+            what = f"its type, {layer.type}, cannot follow the concepts of '{concepts}'"
+            found.append(Problem(where, what, "put it before them"))
+        elif isinstance(layer, Concepts):
+            concepts = layer.name
         if index and isinstance(layers[index - 1], ArgMax):
             found.append(Problem(where, "it follows an ArgMax", "make the ArgMax last"))
         given = _misshapen(layer, values) or layer.problems(values)
@@ -223,6 +251,7 @@ def _misshapen(layer: Layer, values: Values) -> list[tuple[str, str]]:
 
 
 MAX_PROBLEMS_A_LAYER = 20
+_AFTER_CONCEPTS = (Dense, Lookup, GroupSum, ArgMax)
 _SUM_STEPS = "put an Accumulate after the steps"
 _NAME_RULE = (
     "use a lower-case letter, then at most 39 letters, digits or _; not clk, rst, top, nor layers, "

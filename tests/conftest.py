@@ -38,13 +38,19 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def write_run(run: Path, network: Network, frames: int | None, bus_bits: int | None) -> Path:
+def write_run(
+    run: Path,
+    network: Network,
+    frames: int | None,
+    bus_bits: int | None,
+    depth: float | None = None,
+) -> Path:
     """Write the network, ``frames`` test frames (no test set if None) and the hardware."""
     save_network(network, run / "network.safetensors")
     if frames is not None:
         given = networks.random_frames(network, np.random.default_rng(2), frames)
         np.savez(run / "test.npz", x=given, y=np.zeros(frames, np.int64))
-    design = generate(network, bus_bits)
+    design = generate(network, bus_bits, depth=depth)
     write_atomic(run / "rtl" / "top.v", design.text)
     write_json(run / "rtl" / "top.json", design.interface)
     return run

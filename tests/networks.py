@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
+    Concepts,
     Conv2d,
     Dense,
     Encode,
+    FirstLayer,
     Flatten,
     GroupSum,
     IntArray,
@@ -283,6 +285,90 @@ def random_network(
     if ending.startswith("class"):
         layers.append(ArgMax("argmax"))
     return Network("random", tuple(layers))
+
+
+def random_chain(rng: np.random.Generator) -> Network:
+    """A network of up to three runs of layers, each of any kind: flat, of images, of steps.
+
+    Ends in any of :data:`ENDINGS`, and with named concepts before that every other time.
+    """
+    layers: list[Layer] = []
+    if rng.random() < 0.3:
+        layers.append(Quantise("encode", int(rng.integers(2, 9)), 4, bool(rng.integers(2)), 3))
+    else:
+        signed = bool(rng.integers(2))
+        features, bits = int(rng.integers(1, 9)), int(rng.integers(2, 20))
+        layers.append(random_encode(rng, features, bits, 4, signed))
+
+    def values() -> Values:
+        """What the last layer yields."""
+        assert isinstance(layers[0], FirstLayer)
+        found = layers[0].input
+        for layer in layers:
+            found = layer.output(found)
+        return found
+
+    def add_dense(count: int, *, thresholds: bool = True) -> None:
+        """Add sums of whatever comes."""
+        fed = values()
+        layers.append(
+            random_dense(
+                rng,
+                f"dense{len(layers)}",
+                fed.count,
+                count,
+                fan_in=[3, 6, None][rng.integers(3)],
+                thresholds=thresholds,
+                unipolar=not fed.is_bits or bool(rng.integers(2)),
+                weight_bits=int(rng.choice([2, 2, 4])),
+                high=fed.high,
+            )
+        )
+
+    def add_image() -> None:
+        """Add convolutions and pooling over what comes."""
+        shape = (int(rng.integers(1, 4)), int(rng.integers(1, 6)), int(rng.integers(1, 6)))
+        add_dense(Values(shape, 0, 1).count)
+        layers.append(Unflatten(f"image{len(layers)}", shape))
+        for _ in range(rng.integers(3)):
+            layer = random_windowed(rng, f"window{len(layers)}", values())
+            layers.extend([layer] if layer is not None else [])
+        layers.append(Flatten(f"flat{len(layers)}"))
+
+    def add_steps() -> None:
+        """Add spiking layers and the sum over their steps, a number or a bit each."""
+        steps = int(rng.integers(1, 5))
+        add_dense(int(rng.integers(1, 5)) * steps)
+        layers.append(Steps(f"steps{len(layers)}", steps, str(rng.choice(["direct", "split"]))))
+        for _ in range(rng.integers(1, 3)):
+            name, fed = f"spiking{len(layers)}", values().count
+            layers.append(random_spiking(rng, name, fed, int(rng.integers(1, 7)), fan_in=3))
+        layers.append(Accumulate(f"count{len(layers)}"))
+
+    def add_lookup() -> None:
+        """Add truth tables, of sums if what comes are numbers."""
+        if not values().is_bits:
+            add_dense(int(rng.integers(1, 9)))
+        fed = values().count
+        layers.append(random_lookup(rng, f"lookup{len(layers)}", fed, int(rng.integers(1, 9)), 3))
+
+    for _ in range(rng.integers(1, 4)):
+        kinds = (add_image, add_steps, add_lookup, lambda: add_dense(int(rng.integers(1, 9))))
+        kinds[rng.integers(len(kinds))]()
+    classes, ending = int(rng.integers(2, 5)), ENDINGS[rng.integers(len(ENDINGS))]
+    add_dense(classes * int(rng.integers(1, 4)))
+    if rng.random() < 0.5:
+        names = tuple(f"concept {index}" for index in range(values().count))
+        layers.append(Concepts("concepts", names))
+        if rng.random() < 0.3:
+            add_dense(classes * 2)
+    if ending.endswith("votes"):
+        layers.append(GroupSum("vote", classes))
+    elif ending.endswith("scores"):
+        add_dense(classes, thresholds=False)
+    if ending.startswith("class"):
+        layers.append(ArgMax("argmax"))
+    return Network("chain", tuple(layers))
 
 
 def random_frames(network: Network, rng: np.random.Generator, count: int) -> IntArray:

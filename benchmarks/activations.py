@@ -26,14 +26,15 @@ import torch.nn.functional as F
 from activations_table import Cell, markdown
 from torch import Tensor
 
+from htaflow.model.assemble import build_model
 from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import Hidden
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
 from htaflow.model.files import digest, write_atomic
 from htaflow.model.fit import accuracy, calibrate, encode, fit
+from htaflow.model.recipe import Neurons, Recipe
 from htaflow.model.surrogates import SURROGATES, Surrogate
-from htaflow.model.zoo import Neurons, Recipe, build_model
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -132,11 +133,11 @@ def run(setting: Setting, size: Size, dataset: Dataset) -> dict[str, Any]:
             checkpoint=Path(folder) / "checkpoint.safetensors",
             configuration={},
         )
-    own = accuracy(model, x_test, y_test, hard=not smooth)
+    own = accuracy(model, x_test, y_test, mode="smooth" if smooth else "hard")
     calibrate(model, x_train)
     return {
-        "validation": accuracy(model, x_held, y_held, hard=True),
-        "test": accuracy(model, x_test, y_test, hard=True),
+        "validation": accuracy(model, x_held, y_held),
+        "test": accuracy(model, x_test, y_test),
         "own": own,
         "constant": _constant(model, x_test),
         "gradient": gradient,

@@ -22,14 +22,15 @@ from typing import Any
 import torch
 from activations import RESULTS, hold_back
 
+from htaflow.model.assemble import build_model
 from htaflow.model.block import Hidden
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
 from htaflow.model.dhn import Heaviside
 from htaflow.model.files import digest, write_atomic
 from htaflow.model.fit import accuracy, calibrate, encode, fit
+from htaflow.model.recipe import HeavisideNeurons, Recipe
 from htaflow.model.surrogates import SURROGATES, Surrogate
-from htaflow.model.zoo import HeavisideNeurons, Recipe, build_model
 
 ACTIVATIONS = ("htaf-hard", "htaf-smooth", *SURROGATES)
 DEPTHS = (4, 8, 12)
@@ -96,7 +97,7 @@ def run(setting: Setting, dataset: Dataset) -> dict[str, Any]:
         )
     calibrate(model, encode(model.encoder, learned.x_train))
     return {
-        name: accuracy(model, encode(model.encoder, x), torch.from_numpy(y), hard=True)
+        name: accuracy(model, encode(model.encoder, x), torch.from_numpy(y))
         for name, x, y in (
             ("validation", learned.x_test, learned.y_test),
             ("test", dataset.x_test, dataset.y_test),

@@ -72,15 +72,24 @@ class HTAF(nn.Module):
         alpha: sharpness, above 0.
         beta: tail, above 0.
         hard: whether the forward pass is the step.
+        sharpening: whether it is trained smooth and ever sharper, even where others are hard.
     """
 
-    def __init__(self, alpha: float = 4.0, beta: float = 1.0, *, hard: bool = True) -> None:
+    def __init__(
+        self,
+        alpha: float = 4.0,
+        beta: float = 1.0,
+        *,
+        hard: bool = True,
+        sharpening: bool = False,
+    ) -> None:
         super().__init__()
         if not (alpha > 0 and beta > 0):
             raise ValueError(f"alpha and beta must be positive, not {alpha} and {beta}")
         self.alpha = alpha
         self.beta = beta
         self.hard = hard
+        self.sharpening = sharpening
 
     def forward(self, x: Tensor) -> Tensor:
         """Return activations in [0, 1], of the shape of ``x``; 0 and 1 only when ``hard``."""

@@ -1,12 +1,16 @@
 """The model that is trained: an encoder and a chain of blocks."""
 
 from collections import OrderedDict
+from typing import Literal
 
 from torch import Tensor, nn
 
 from htaflow.model.activation import HTAF
 from htaflow.model.block import Block
 from htaflow.model.encode import Encoder, Quantiser
+
+Mode = Literal["hard", "smooth"]
+"""How a model is trained: forward through the step, or through HTAF that grows sharper."""
 
 
 class BinaryNetwork(nn.Sequential):
@@ -49,3 +53,8 @@ class BinaryNetwork(nn.Sequential):
         """Switch every activation to the step (``True``) or to smooth HTAF."""
         for activation in self.activations():
             activation.hard = hard
+
+    def set_mode(self, mode: Mode) -> None:
+        """Switch every activation to what training in ``mode`` goes forward through."""
+        for activation in self.activations():
+            activation.hard = mode == "hard" and not activation.sharpening

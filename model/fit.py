@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from htaflow.model.activation import sharpness
-from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.binary_network import BinaryNetwork, Mode
 from htaflow.model.block import Hidden
 from htaflow.model.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from htaflow.model.dataset import Dataset
@@ -28,10 +28,8 @@ from htaflow.model.integer_linear import IntegerLinear
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.network import IntArray
 from htaflow.model.progress import Progress, silent
+from htaflow.model.recipe import Recipe
 from htaflow.model.rewire import FRAMES, ROUNDS, rewire, share_now
-from htaflow.model.zoo import Recipe
-
-Mode = Literal["hard", "smooth"]
 
 _CHUNK = 500  # frames at once where nothing is learned: bounds memory
 _SEEDS = 1_000_003  # spreads (seed, epoch) pairs; a prime
@@ -52,7 +50,7 @@ def fit(
     """Train ``model`` in place, from ``checkpoint`` on if that file is there.
 
     Args:
-        model: what :func:`htaflow.model.zoo.build_model` returned for this recipe and dataset.
+        model: what :func:`htaflow.model.assemble.build_model` returned for this recipe and dataset.
         recipe: how to train.
         dataset: frames to learn from and to report accuracy on.
         mode: ``hard`` goes forward through the step and back through HTAF's derivative;
@@ -81,7 +79,7 @@ def fit(
         begun = time.monotonic()
         numbers = torch.Generator().manual_seed((seed * _SEEDS + epoch) % (1 << 63))
         model.train()
-        model.set_hard(mode == "hard")
+        model.set_mode(mode)
         batches = list(_batches(len(y_train), recipe.batch, numbers))
         losses, right, seen = 0.0, 0, 0
         rewirings = {len(batches) * part // ROUNDS for part in range(ROUNDS)}
@@ -112,7 +110,7 @@ def fit(
             "epoch": epoch + 1,
             "loss": losses / len(batches),
             "train_accuracy": right / seen,
-            "test_accuracy": accuracy(model, x_test, y_test, hard=True),
+            "test_accuracy": accuracy(model, x_test, y_test),
         }
         seconds = done.seconds + time.monotonic() - begun
         done = Progressed(epoch + 1, seconds, [*done.history, entry])
@@ -129,10 +127,18 @@ def encode(encoder: Encoder | Quantiser, frames: IntArray) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(model: BinaryNetwork, bits: Tensor, labels: Tensor, *, hard: bool) -> float:
-    """Return the share of encoded frames whose class is right, with the step or with HTAF."""
+def accuracy(
+    model: BinaryNetwork, bits: Tensor, labels: Tensor, *, mode: Mode | None = None
+) -> float:
+    """Return the share of encoded frames whose class is right.
+
+    The forward pass is that of training in ``mode``; without one, every activation is the step.
+    """
     model.eval()
-    model.set_hard(hard)
+    if mode is None:
+        model.set_hard(True)
+    else:
+        model.set_mode(mode)
     chunks = zip(torch.split(bits, _CHUNK), torch.split(labels, _CHUNK), strict=True)
     right = sum(int((model.decide(x.float()).argmax(dim=1) == y).sum()) for x, y in chunks)
     return right / len(labels)
@@ -218,8 +224,9 @@ def _schedule(
     """Set learning rate, sharpness and fan-in for the share ``progress`` of training."""
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-    start, end = recipe.hard_alpha if mode == "hard" else recipe.smooth_alpha
     for activation in model.activations():
+        smooth = mode == "smooth" or activation.sharpening
+        start, end = recipe.smooth_alpha if smooth else recipe.hard_alpha
         activation.alpha = sharpness(start, end, progress)
     for module in model.modules():
         if isinstance(module, SparseBinaryLinear | IntegerLinear):

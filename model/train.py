@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from htaflow.model.assemble import build_model, refine_model
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
 from htaflow.model.errors import BadInputError, nearest
@@ -20,7 +21,8 @@ from htaflow.model.fit import accuracy, calibrate, encode, fit
 from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.zoo import build_model, find_recipe, refine_model, refined_recipe
+from htaflow.model.recipe import refined_recipe
+from htaflow.model.zoo import find_recipe
 
 MODES = ("hard", "smooth")
 
@@ -131,9 +133,9 @@ def train(
             history, seconds = history + later, seconds + done.seconds
     x_test = encode(trained.encoder, dataset.x_test)
     y_test = torch.from_numpy(dataset.y_test)
-    own = accuracy(trained, x_test, y_test, hard=mode == "hard")
+    own = accuracy(trained, x_test, y_test, mode=mode)
     calibrate(trained, x_train)
-    hard = accuracy(trained, x_test, y_test, hard=True)
+    hard = accuracy(trained, x_test, y_test)
     network = lower(trained, model.replace("-", "_"))
     classes = prove(trained, network, dataset.x_test)
     golden = float(np.mean(classes == dataset.y_test))

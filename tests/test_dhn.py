@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from htaflow.model import golden
 from htaflow.model.activation import HTAF
+from htaflow.model.assemble import build_model
 from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import Block, Hidden, Scores
 from htaflow.model.data import load
@@ -20,7 +21,8 @@ from htaflow.model.errors import BadInputError
 from htaflow.model.fit import _flip, accuracy, calibrate, encode, fit
 from htaflow.model.integer_linear import IntegerLinear, quantise
 from htaflow.model.lower import lower, prove
-from htaflow.model.zoo import ZOO, HeavisideNeurons, Neurons, Refinement, build_model
+from htaflow.model.recipe import HeavisideNeurons, Neurons, Refinement
+from htaflow.model.zoo import ZOO
 
 
 @given(

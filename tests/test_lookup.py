@@ -13,8 +13,8 @@ from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lookup import LookupNeurons, tabulate
 from htaflow.model.netfile import load_network
 from htaflow.model.network import Lookup
+from htaflow.model.recipe import Neurons, Refinement
 from htaflow.model.train import train
-from htaflow.model.zoo import Neurons, Refinement
 
 NEURONS = Refinement(temperature=1.5, epochs=2, batch=64)
 

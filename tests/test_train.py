@@ -12,8 +12,8 @@ from htaflow.model.block import Hidden
 from htaflow.model.data import load
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.netfile import load_network
+from htaflow.model.recipe import Neurons
 from htaflow.model.train import train
-from htaflow.model.zoo import Neurons
 
 
 @pytest.fixture(autouse=True)

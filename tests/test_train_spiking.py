@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htaflow.model.activation import HTAF
+from htaflow.model.assemble import build_model
 from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import GroupSum
 from htaflow.model.dataset import make_dataset
@@ -19,7 +20,7 @@ from htaflow.model.lower import lower, prove
 from htaflow.model.network import Network
 from htaflow.model.spiking import Accumulate, Spiking, Steps
 from htaflow.model.surrogates import SURROGATES, Surrogate
-from htaflow.model.zoo import build_model, find_recipe
+from htaflow.model.zoo import find_recipe
 
 
 def model(seed=0, steps=4, activation=None, **options):

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from htaflow.model.assemble import build_model
 from htaflow.model.block import GroupSum, Scores
 from htaflow.model.dataset import make_dataset
 from htaflow.model.errors import BadInputError
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.lower import lower
+from htaflow.model.recipe import Conv, Pool, Refinement
 from htaflow.model.spiking import Accumulate
-from htaflow.model.zoo import ZOO, Conv, Pool, Refinement, build_model, find_recipe
+from htaflow.model.zoo import ZOO, find_recipe
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "convert": _add_convert,
         "verify": _add_verify,
         "build": _add_build,
+        "explain": _add_explain,
         "report": _add_report,
         "doctor": _add_doctor,
     }
@@ -113,6 +114,10 @@ _HELP = {
     "build": (
         "synthesise, place and route, and write the bitstream for one or more boards",
         "htaflow build runs/digits --board icebreaker --board ulx3s-25f",
+    ),
+    "explain": (
+        "say which concepts the hardware saw in a test frame, and how each moved its decision",
+        "htaflow explain runs/digits-icbm --frame 12",
     ),
     "report": (
         "write one self-contained HTML page, and the same facts as JSON",
@@ -348,6 +353,27 @@ def _run_build(options: argparse.Namespace) -> int:
     print(summary.table(summary.build_rows(Run(options.directory), reports)))
     for line in summary.seed_lines(reports):
         print(line)
+    return 0
+
+
+def _add_explain(verb: argparse.ArgumentParser) -> None:
+    _add_run(verb)
+    verb.add_argument(
+        "--frame",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="which frame of the test set (default: %(default)s)",
+    )
+    verb.set_defaults(run=_run_explain)
+
+
+def _run_explain(options: argparse.Namespace) -> int:
+    from htaflow.flows.explain import explain
+
+    result = explain(options.directory, options.frame, progress=_show_progress())
+    print(summary.decision_line(result))
+    print(summary.table(summary.explain_rows(result)))
     return 0
 
 

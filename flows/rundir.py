@@ -49,6 +49,21 @@ class Run:
         """The result of verification at ``level``."""
         return self.path / "verify" / f"{level}.json"
 
+    @property
+    def exemplars(self) -> Path:
+        """Training frames that show what the network's concepts are, if it has some."""
+        return self.path / "concepts.npz"
+
+    def explanation(self, frame: int) -> Path:
+        """Why the hardware decided as it did on one test frame."""
+        return self.path / "explain" / f"frame-{frame}.json"
+
+    @property
+    def explanations(self) -> list[Path]:
+        """All of those that there are, by frame."""
+        found = self.path.glob("explain/frame-*.json")
+        return sorted(found, key=lambda path: (len(path.name), path.name))
+
     def board(self, name: str) -> Path:
         """The folder of one board's build."""
         return self.path / "boards" / name

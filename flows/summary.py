@@ -66,6 +66,30 @@ def build_rows(run: "Run", reports: Mapping[str, Mapping[str, Any]]) -> Rows:
     return rows
 
 
+def decision_line(result: Mapping[str, Any]) -> str:
+    """What the hardware says of a frame, what comes next, and what the frame is."""
+    names, scores = result["classes"], result["scores"]
+    chosen, rival = result["class"], result["rival"]
+    on = sum(concept["on"] for concept in result["concepts"])
+    return (
+        f"frame {result['frame']}: the hardware says {names[chosen]} (score {scores[chosen]}), "
+        f"then {names[rival]} ({scores[rival]}); it is {names[result['label']]}; "
+        f"{on} of {len(result['concepts'])} concepts are on"
+    )
+
+
+def explain_rows(result: Mapping[str, Any]) -> Rows:
+    """What each concept added to the class's score, against its rival's; the largest first."""
+    names = result["classes"]
+    chosen, rival = names[result["class"]], names[result["rival"]]
+    moved = [concept for concept in result["concepts"] if concept["toward"]]
+    rows: Rows = [("concept", "is", f"toward {chosen}, away from {rival}")]
+    for concept in sorted(moved, key=lambda concept: -abs(concept["toward"])):
+        rows.append((concept["name"], "on" if concept["on"] else "off", f"{concept['toward']:+}"))
+    rows.append(("sum", "", f"{result['margin']:+}"))
+    return rows
+
+
 def doctor_rows(tools: Sequence["ToolStatus"]) -> Rows:
     """Each tool, its version and origin, or what to do to get it."""
     rows: Rows = [("tool", "version", "from", "needed for")]

@@ -1,7 +1,7 @@
 """Recipes as data: what a model is made of, and how it is trained."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any, Literal
 
 from htaflow.model.encode import Rule
 
@@ -161,3 +161,20 @@ def refined_recipe(recipe: Recipe, epochs: int) -> Recipe:
     assert recipe.refinement is not None
     scaled = max(1, round(recipe.refinement.epochs * epochs / recipe.epochs))
     return replace(recipe, **asdict(replace(recipe.refinement, epochs=scaled)), refinement=None)
+
+
+def described(value: Any) -> Any:
+    """Return a recipe, or a part of one, as JSON values: each class's name, and what it is given.
+
+    Fields at their default are left out, so that one which a later version adds changes nothing.
+    """
+    if isinstance(value, tuple):
+        return [described(part) for part in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    own = {
+        field.name: described(getattr(value, field.name))
+        for field in fields(value)
+        if getattr(value, field.name) != field.default
+    }
+    return {"type": type(value).__name__, **own}

@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +15,13 @@ from htaflow.model.assemble import build_model, refine_model
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
 from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.exemplars import find_exemplars, load_exemplars, save_exemplars
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.fit import accuracy, calibrate, encode, fit
 from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.recipe import refined_recipe
+from htaflow.model.recipe import described, refined_recipe
 from htaflow.model.zoo import find_recipe
 
 MODES = ("hard", "smooth")
@@ -40,6 +40,7 @@ def train(
 ) -> dict[str, Any]:
     """Train, lower and prove a model; write ``network.safetensors``, ``test.npz``, ``train.json``.
 
+    For a network with concepts, ``concepts.npz`` has training frames that show what they are.
     While training, ``checkpoint.safetensors`` is written after each epoch; the next call with the
     same arguments goes on from there, to the same result as without the break. A call whose inputs
     have not changed since ``train.json`` was written returns what is stored there.
@@ -56,7 +57,7 @@ def train(
 
     Returns:
         What ``train.json`` holds. In ``accuracy``, ``float`` is the trained model's own forward
-        pass (HTAF in smooth mode, the step in hard mode) with the running averages of batch
+        pass (HTAF in smooth mode and of concepts, else the step) with the running averages of batch
         normalisation; ``hard`` is the step with statistics of all training frames; ``golden`` is
         the integer network. All are shares of the whole test set.
 
@@ -76,7 +77,7 @@ def train(
     dataset = load(data, progress)
     versions = {name: version(name) for name in ("htaflow", "numpy", "torch")}
     configuration = {
-        "recipe": asdict(recipe),
+        "recipe": described(recipe),
         "data": dataset.digest,
         "mode": mode,
         "seed": seed,
@@ -138,6 +139,7 @@ def train(
     hard = accuracy(trained, x_test, y_test)
     network = lower(trained, model.replace("-", "_"))
     classes = prove(trained, network, dataset.x_test)
+    exemplars = None if network.concepts is None else find_exemplars(network, dataset.x_train)
     golden = float(np.mean(classes == dataset.y_test))
     progress(
         f"hard PyTorch == golden on {len(x_test)} test frames, every layer; "
@@ -147,6 +149,9 @@ def train(
     (out / "train.json").unlink(missing_ok=True)  # it speaks of the files replaced now
     save_network(network, out / "network.safetensors")
     write_atomic(out / "test.npz", _test_set(dataset))
+    (out / "concepts.npz").unlink(missing_ok=True)  # if it is there, it is another network's
+    if exemplars is not None:
+        save_exemplars(exemplars, out / "concepts.npz")
     result = {
         "model": model,
         "data": str(data),
@@ -218,9 +223,10 @@ def _stored(out: Path, inputs: str) -> dict[str, Any] | None:
         result = json.loads((out / "train.json").read_text())
         network = load_network(out / "network.safetensors")
         test = digest((out / "test.npz").read_bytes())
+        explained = network.concepts is None or load_exemplars(out / "concepts.npz", network)
     except (OSError, ValueError, BadInputError):
         return None
-    if not isinstance(result, dict) or result.get("inputs") != inputs:
+    if not isinstance(result, dict) or result.get("inputs") != inputs or not explained:
         return None
     same = result.get("network") == network.digest and result.get("test_digest") == test
     return result if same else None

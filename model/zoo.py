@@ -263,6 +263,7 @@ ZOO = {
         ),
         _tabled_mnist("mnist-xs", 540, 260),
         _tabled_mnist("mnist-s", 1000, 500, wiring=10),
+        _tabled_mnist("mnist-25f", 1200, 640, wiring=10),
         _tabled_mnist("mnist-m", 1800, 1140, epochs=60),
         _tabled_mnist("mnist-l", 2400, 1600, wiring=10, epochs=40),
     )

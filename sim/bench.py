@@ -127,6 +127,8 @@ class Phase:
     latency: Spread | None = None
     interval: Spread | None = None
     stages: dict[str, "Sighting | None"] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    """The first words that came, in their order, as many as ``kept_words`` says."""
     cycles: int = 0
     seconds: float = 0.0
 
@@ -325,10 +327,12 @@ class Probe:
 class Scoreboard:
     """Compares words, every bit and in order, with ``expected``, uint8 ``[N, bytes]``."""
 
-    def __init__(self, expected: Bytes, frames: Sequence[int], rules: Rules) -> None:
+    def __init__(self, expected: Bytes, frames: Sequence[int], rules: Rules, kept: int) -> None:
         self._expected = expected
         self._frames = frames
         self._rules = rules
+        self._kept = kept
+        self.words: list[str] = []
         self.received = 0
         self.mismatches = 0
         self.first: Difference | None = None
@@ -337,6 +341,8 @@ class Scoreboard:
         """Compare ``word`` with what the next frame must give."""
         index = self.received
         self.received += 1
+        if index < self._kept:
+            self.words.append(show(word))
         if index >= len(self._frames):
             self._rules.broken(f"cycle {cycle}: a word that belongs to no frame, {show(word)}")
             return
@@ -436,7 +442,7 @@ class TB:
         await self.reset()
         dut, half, rules, begun = self.dut, self._half, Rules(), time.monotonic()
         low, high = Immediate(0), Immediate(1)
-        scoreboard = Scoreboard(self.expected, frames, rules)
+        scoreboard = Scoreboard(self.expected, frames, rules, self.options["kept_words"])
         source = Source(dut, beats, source_stalls)
         sink = Sink(dut, sink_stalls, scoreboard)
         monitor = Monitor(dut, rules)
@@ -483,6 +489,7 @@ class TB:
             latency=self._latency(source.starts, sink.cycles, frames),
             interval=self._interval(sink.cycles, frames),
             stages={name: probe.seen for name, probe in probes.items()},
+            words=scoreboard.words,
             cycles=cycle,
             seconds=round(time.monotonic() - begun, 3),
         )

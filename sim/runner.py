@@ -63,6 +63,7 @@ class Bench:
         waves: file to keep a waveform in, or None.
         probe: note what each stage holds for this frame (its place in the order), or None.
         build_args: more options for the simulator's compiler.
+        kept_words: how many of the words that come out are kept in each test's result.
     """
 
     interface: Mapping[str, Any]
@@ -76,6 +77,7 @@ class Bench:
     waves: str | None = None
     probe: int | None = None
     build_args: tuple[str, ...] = ()
+    kept_words: int = 0
 
     def write(self, folder: Path) -> None:
         """Write everything that the bench needs into ``folder``."""
@@ -97,6 +99,7 @@ class Bench:
             "stalled_frames": self.stalled_frames,
             "waves": self.waves,
             "probe": self.probe,
+            "kept_words": self.kept_words,
         }
         write_json(folder / "bench.json", options)
 

@@ -64,7 +64,7 @@ def verify(
     if level not in LEVELS:
         raise BadInputError(f"there is no level '{level}'{nearest(level, LEVELS)}")
     network = load_network(run / "network.safetensors")
-    interface = _interface(run, network)
+    interface = read_interface(run, network)
     given, origin = _frames(run, network, frames, seed)
     folder = run / "verify"
     tool = simulator_version(simulator)
@@ -94,8 +94,8 @@ def verify(
     return result
 
 
-def _interface(run: Path, network: Network) -> dict[str, Any]:
-    """Return ``rtl/top.json``, made sure that it and ``rtl/top.v`` belong to ``network``."""
+def read_interface(run: Path, network: Network) -> dict[str, Any]:
+    """Return ``rtl/top.json``; raise ``BadInputError`` if it or ``top.v`` is not ``network``'s."""
     again = f"run 'htaflow convert {run / 'network.safetensors'} --out {run}'"
     source, described = run / "rtl" / "top.v", run / "rtl" / "top.json"
     for path in (source, described):

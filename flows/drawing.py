@@ -12,6 +12,7 @@ from markupsafe import Markup
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
+    Concepts,
     Convolution,
     Dense,
     Encode,
@@ -157,7 +158,7 @@ def _sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[
                 yield source, target, int(layer.weights[target, source])
         elif isinstance(layer, Lookup):
             yield from ((int(source), target, 1) for source in layer.source[target])
-        elif isinstance(layer, Flatten | Unflatten):
+        elif isinstance(layer, Concepts | Flatten | Unflatten):
             yield target, target, 1
         elif isinstance(layer, GroupSum):
             size = inputs // layer.groups
@@ -230,7 +231,7 @@ def _ticks(low: float, high: float) -> list[float]:
     """Return three to six round numbers that enclose ``low`` to ``high``."""
     span = high - low or abs(high) or 1.0
     step = 10.0 ** math.floor(math.log10(span))
-    step *= next(k for k in (0.2, 0.5, 1.0, 2.0) if span / (k * step) <= 4)
+    step *= next(k for k in (0.2, 0.5, 1.0, 2.0, 5.0) if span / (k * step) <= 4)
     first = math.floor(low / step + 1e-9)
     last = max(first + 1, math.ceil(high / step - 1e-9))
     return [round(k * step, 12) for k in range(first, last + 1)]

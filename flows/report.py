@@ -12,8 +12,9 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
-from htaflow.flows.rundir import Run, read_result, unchanged
+from htaflow.flows.rundir import Run, read_needed, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
@@ -42,7 +43,7 @@ def report(run: Path, *, progress: Progress = silent) -> Path:
     network = here.load_network()
     facts = collect(here, network)
     pictures = {name: _picture(here.board(name) / "floorplan.svg") for name in facts["boards"]}
-    page = render(facts, network, pictures)
+    page = render(facts, network, pictures, draw_concepts(here, network, facts["concepts"]))
     inputs = digest(json.dumps(facts), page)
     if unchanged(here.facts, inputs, [here.page]) is not None:
         progress("report: unchanged")
@@ -60,12 +61,12 @@ def collect(run: Run, network: Network) -> Facts:
     boards) and listed in ``missing`` with the command that makes it.
     """
     results = {
-        "training": _read(run.train, "accuracy", "test_frames"),
-        "rtl": _read(run.interface, "latency_cycles", "interval_cycles", "bus_bits", "beats"),
-        "verification": _read(
+        "training": read_needed(run.train, "accuracy", "test_frames"),
+        "rtl": read_needed(run.interface, "latency_cycles", "interval_cycles", "bus_bits", "beats"),
+        "verification": read_needed(
             run.verify(), "frames", "mismatches", "latency_cycles", "interval_cycles", "stalled"
         ),
-        **{name: _read(run.board_report(name), "LUT", "fmax_mhz") for name in run.boards},
+        **{name: read_needed(run.board_report(name), "LUT", "fmax_mhz") for name in run.boards},
     }
     stale = _drop_stale(results, network)
     training = results["training"]
@@ -84,20 +85,12 @@ def collect(run: Run, network: Network) -> Facts:
         **{name: results[name] for name in _STEPS},
         "accuracy": accuracy,
         "confusion": confusion,
+        "concepts": collect_concepts(run, network),
         "boards": {name: board for name, board in results.items() if board and name not in _STEPS},
-        "missing": _find_missing(results, stale, run),
+        "missing": _find_missing(results, stale, run, network),
         "versions": _versions(results),
         "rerun": _commands(run, results),
     }
-
-
-def _read(path: Path, *needed: str) -> Facts | None:
-    """Return a result, or ``None``. Raises ``BadInputError`` if it lacks a ``needed`` key."""
-    result = read_result(path)
-    for key in needed:
-        if result is not None and key not in result:
-            raise BadInputError(f"{path}: it lacks '{key}'; delete it and run its step again")
-    return result
 
 
 def _drop_stale(parts: dict[str, Facts | None], network: Network) -> list[str]:
@@ -112,7 +105,9 @@ def _drop_stale(parts: dict[str, Facts | None], network: Network) -> list[str]:
     return stale
 
 
-def _find_missing(results: Mapping[str, Facts | None], stale: list[str], run: Run) -> list[Facts]:
+def _find_missing(
+    results: Mapping[str, Facts | None], stale: list[str], run: Run, network: Network
+) -> list[Facts]:
     """Return what is not there yet: its name, why, and the command that makes it."""
     where = shlex.quote(str(run.path))
     commands = {
@@ -121,6 +116,8 @@ def _find_missing(results: Mapping[str, Facts | None], stale: list[str], run: Ru
     }
     if "training" in stale:  # a network that was never trained here lacks nothing
         commands["training"] = f"htaflow train MODEL --out {where}"
+    if network.concepts is not None and not run.explanations:
+        commands["explanation"] = f"htaflow explain {where} --frame 0"
     built = [name for name, result in results.items() if name not in _STEPS and result]
     commands |= {
         name: f"htaflow build {where} --board {shlex.quote(name)}"
@@ -242,8 +239,13 @@ def _picture(path: Path) -> str | None:
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def render(facts: Facts, network: Network, pictures: Mapping[str, str | None]) -> str:
-    """Return the page that shows ``facts`` (see :func:`collect`), as HTML."""
+def render(
+    facts: Facts, network: Network, pictures: Mapping[str, str | None], examples: Facts
+) -> str:
+    """Return the page that shows ``facts`` (see :func:`collect`), as HTML.
+
+    ``pictures`` are floorplans by board, ``examples`` frames that show what concepts are.
+    """
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -262,6 +264,7 @@ def render(facts: Facts, network: Network, pictures: Mapping[str, str | None]) -
         drawing=draw_network(network),
         curves=_curves(history),
         pictures=pictures,
+        examples=examples,
     )
 
 

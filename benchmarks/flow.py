@@ -1,14 +1,17 @@
 """The whole flow on zoo models: accuracy, cycles and resources, as the README's table shows them.
 
-    python benchmarks/flow.py --mnist FOLDER [--out FOLDER] [--seed N]
+    python benchmarks/flow.py [MODEL ...] --mnist FOLDER [--out FOLDER] [--seed N]
 
 Each model is trained, lowered, built for the boards named below, and converted to the same logic
-as the first of them gets, which is then verified on every test frame. Steps that are done are not
-repeated, so an interrupted benchmark goes on. Writes ``benchmarks/results/flow.md``; runs lie under
-``--out``. Without ``--mnist``, only the digits.
+as the first of them gets, which is then verified on every test frame, or on so many of the first
+as the plan says. Steps that are done are not repeated, so an interrupted benchmark goes on. A model
+that is done is an entry in ``benchmarks/results/flow.json``, and ``flow.md`` is the table of all
+entries; runs lie under ``--out``. Without names every model is measured; those of MNIST need
+``--mnist``.
 """
 
 import argparse
+import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,8 @@ from htaflow.flows.board import load_board
 from htaflow.flows.build import build
 from htaflow.flows.convert import convert
 from htaflow.flows.report import report
-from htaflow.model.files import write_atomic
+from htaflow.flows.rundir import Run
+from htaflow.model.files import write_atomic, write_json
 from htaflow.model.train import train
 from htaflow.sim.verify import verify
 
@@ -33,33 +37,68 @@ class Build:
     seeds: int = 1
 
 
-BUILDS = {
-    "digits": (Build("icebreaker"), Build("ulx3s-25f")),
-    "mnist-small": (Build("ulx3s-25f"),),
-    "mnist-up5k": (Build("icebreaker", seeds=3),),
-    "mnist-m": (Build("ulx3s-25f", clock=80, seeds=3),),
+@dataclass(frozen=True)
+class Plan:
+    """What is measured of a model: its kind in words, its bitstreams, frames to be simulated."""
+
+    kind: str
+    builds: tuple[Build, ...]
+    frames: int | None = None
+
+
+BINARY, DEEP, SPIKING = "binary network", "deep Heaviside network", "spiking network"
+CONVOLUTION, CONCEPTS = "binary network, convolutional", "implicit concept bottleneck"
+SMALL = (Build("ulx3s-25f"),)
+LARGE = (Build("ulx3s-85f"),)
+
+PLANS = {
+    "digits": Plan(BINARY, (Build("icebreaker"), *SMALL)),
+    "digits-conv": Plan(CONVOLUTION, SMALL),
+    "digits-dhn": Plan(DEEP, SMALL),
+    "digits-snn": Plan(SPIKING, SMALL),
+    "digits-icbm": Plan(CONCEPTS, SMALL),
+    "mnist-up5k": Plan(BINARY, (Build("icebreaker", seeds=3),)),
+    "mnist-25f": Plan(BINARY, (Build("ulx3s-25f", clock=80),)),
+    "mnist-conv-s": Plan(CONVOLUTION, SMALL, 100),
+    "mnist-conv": Plan(CONVOLUTION, LARGE, 30),
+    "mnist-dhn": Plan(DEEP, LARGE),
+    "mnist-snn": Plan(SPIKING, LARGE),
+    "mnist-icbm": Plan(CONCEPTS, SMALL, 100),
 }
-RESULTS = Path(__file__).parent / "results" / "flow.md"
+RESULTS = Path(__file__).parent / "results"
+TIME_LIMIT = 5400
+"""Seconds that one tool may take: routing a full part is slow on a busy machine."""
 
 HEADER = (
-    "| model | accuracy float / hard / golden, % | frames verified: mismatches | latency, interval:"
+    "| model | kind | accuracy golden, % | frames verified: mismatches | latency, interval:"
     " predicted = measured | board | LUT | FF | RAM | clock, MHz | fmax, MHz |\n"
-    "|---|---|---|---|---|---|---|---|---|---|\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
 
-def measure(model: str, data: str, out: Path, seed: int) -> tuple[list[str], dict[str, str]]:
+def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
     """Run the flow on one model; return its rows of the table, and the versions of the tools."""
-    run = out / f"{model}-{seed}"
+    run, plan = out / f"{model}-{seed}", PLANS[model]
     trained = train(model, data, run, seed=seed, progress=print)
     built = [
-        build(run, wanted.board, clock_mhz=wanted.clock, seeds=wanted.seeds, progress=print)
-        for wanted in BUILDS[model]
+        build(
+            run,
+            wanted.board,
+            clock_mhz=wanted.clock,
+            seeds=wanted.seeds,
+            timeout=TIME_LIMIT,
+            progress=print,
+        )
+        for wanted in plan.builds
     ]
-    family = load_board(BUILDS[model][0].board).family
+    family = load_board(plan.builds[0].board).family
     convert(run, target=family, depth=built[0]["depth"], progress=print)
-    verified = verify(run, progress=print)
-    accuracy = " / ".join(f"{100 * value:.2f}" for value in trained["accuracy"].values())
+    verified = verify(run, frames=plan.frames, progress=print)
+    if Run(run).load_network().concepts is not None:
+        from htaflow.flows.explain import explain
+
+        explain(run, progress=print)
+    accuracy = f"{100 * trained['accuracy']['golden']:.2f}"
     cycles = ", ".join(_cycles(verified[name]) for name in ("latency_cycles", "interval_cycles"))
     rows = []
     versions: dict[str, str] = dict(trained["versions"])
@@ -67,11 +106,17 @@ def measure(model: str, data: str, out: Path, seed: int) -> tuple[list[str], dic
         versions |= board["versions"]
         used = " | ".join(f"{board[kind]['used']}" for kind in ("LUT", "FF", "BRAM"))
         rows.append(
-            f"| {model} | {accuracy} | {verified['frames']}: {verified['mismatches']} | {cycles} "
-            f"| {board['board']} | {used} | {board['clock_mhz']:g} | {_fmax(board)} |\n"
+            f"| {model} | {plan.kind} | {accuracy} | {verified['frames']}: {verified['mismatches']}"
+            f" | {cycles} | {board['board']} | {used} | {board['clock_mhz']:g} | {_fmax(board)} |"
         )
     report(run, progress=print)
-    return rows, versions
+    return {
+        "rows": rows,
+        "seed": seed,
+        "minutes": round(trained["seconds"] / 60, 1),
+        "network": trained["network"],
+        "versions": versions,
+    }
 
 
 def _fmax(built: dict[str, Any]) -> str:
@@ -87,29 +132,45 @@ def _cycles(entry: dict[str, Any]) -> str:
     return f"{entry['predicted']} {same} {entry['measured']}"
 
 
+def table(entries: dict[str, Any]) -> str:
+    """Return every entry's rows, in the order of the plans, and what they were measured with."""
+    known = [entries[model] for model in PLANS if model in entries]
+    versions: dict[str, set[str]] = {}
+    for entry in known:
+        for tool, version in entry["versions"].items():
+            versions.setdefault(tool, set()).add(version)
+    tools = ", ".join(f"{tool} {' and '.join(sorted(versions[tool]))}" for tool in sorted(versions))
+    rows = "".join(f"{row}\n" for entry in known for row in entry["rows"])
+    seeds = ", ".join(str(seed) for seed in sorted({entry["seed"] for entry in known}))
+    return f"{HEADER}{rows}\nSeed {seeds}. Python {platform.python_version()}, {tools}.\n"
+
+
 def main() -> None:
-    """Measure every model and write the table."""
+    """Measure the models and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("models", nargs="*", choices=[*PLANS, []], metavar="MODEL")
     parser.add_argument("--mnist", help="folder with MNIST's four IDX files, or 'mnist'")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rows: list[str] = []
-    versions: dict[str, str] = {}
-    for model in BUILDS:
+    for model in options.models or PLANS:
         data = options.mnist if model.startswith("mnist") else "digits"
         if data is None:
+            print(f"{model}: left out, for --mnist does not say where its data are")
             continue
-        found, used = measure(model, data, options.out, options.seed)
-        rows += found
-        versions |= used
-    tools = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
-    footer = f"Seed {options.seed}. Python {platform.python_version()}, {tools}.\n"
-    text = f"{HEADER}{''.join(rows)}\n{footer}"
-    write_atomic(RESULTS, text)
-    print(text)
+        entry = measure(model, data, options.out, options.seed)
+        entries = _entries() | {model: entry}
+        write_json(RESULTS / "flow.json", entries)
+        write_atomic(RESULTS / "flow.md", table(entries))
+    print(table(_entries()))
+
+
+def _entries() -> dict[str, Any]:
+    """Return what was measured so far, by model."""
+    path = RESULTS / "flow.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 if __name__ == "__main__":

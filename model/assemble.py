@@ -32,7 +32,7 @@ from htaflow.model.recipe import (
     Recipe,
     SpikingNeurons,
 )
-from htaflow.model.recipe_check import check_recipe
+from htaflow.model.recipe_check import check_recipe, layer_name
 from htaflow.model.spiking import Accumulate, Spiking, Steps
 
 
@@ -40,8 +40,8 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
     """Return an untrained model of ``recipe`` for the features and classes of ``dataset``.
 
     The same ``seed`` gives the same model; torch's own random numbers are left as they were. Raises
-    ``BadInputError`` if the encoder finds nothing to tell frames apart by, or if the recipe is for
-    images and the frames are none that it can take.
+    ``BadInputError`` if the encoder finds nothing to tell frames apart by, if a layer cannot be
+    built, which it names, or if the recipe is for images and the frames are none that it can take.
     """
     check_recipe(recipe)
     encoder = _encoder(recipe, dataset)
@@ -65,10 +65,13 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
                 blocks["flat"] = Flatten()
                 shape = (math.prod(shape),)
             even = classes if recipe.head == "vote" and index == len(recipe.hidden) else 1
-            name, block, shape = _block(recipe, layer, shape, high, even)
-            blocks[f"{name}{index}"] = block
-            if isinstance(layer, ConceptNeurons):
-                blocks["concepts"] = Concepts(shape[0], layer.names)
+            name = layer_name(index, layer)
+            try:
+                blocks[name], shape = _block(recipe, layer, shape, high, even)
+                if isinstance(layer, ConceptNeurons):
+                    blocks["concepts"] = Concepts(shape[0], layer.names)
+            except (BadInputError, ValueError) as error:  # it does not know whose it is
+                raise BadInputError(f"recipe '{recipe.name}', layer '{name}': {error}") from error
             high = 1
         if len(shape) == 3:
             blocks["flat"] = Flatten()
@@ -110,8 +113,8 @@ def _check_square(recipe: Recipe, dataset: Dataset) -> None:
 
 def _block(
     recipe: Recipe, layer: HiddenLayer, shape: tuple[int, ...], high: int, even: int
-) -> tuple[str, Block, tuple[int, ...]]:
-    """Return what ``layer`` is called, the block that it becomes when fed ``shape``, and its shape.
+) -> tuple[Block, tuple[int, ...]]:
+    """Return the block that ``layer`` becomes when fed ``shape``, and the shape that it yields.
 
     ``high`` is the largest value that it is fed. Its neurons or channels are rounded up to a
     multiple of ``even``.
@@ -120,19 +123,27 @@ def _block(
     activation = HTAF(recipe.hard_alpha[0], recipe.beta, sharpening=sharpening)
     if not isinstance(layer, Conv | Pool):
         count = -(-layer.count // even) * even
-        return "hidden", _hidden(shape[0], high, count, layer, activation), (count,)
-    padding = layer.padding if isinstance(layer, Conv) else 0
+        return _hidden(shape[0], high, count, layer, activation), (count,)
+    channels, padding = shape[0], 0
+    block: BinaryConv2d | MaxPool2d
+    if isinstance(layer, Pool):
+        block = MaxPool2d(layer.kernel, layer.stride)
+    else:
+        channels, padding = -(-layer.channels // even) * even, layer.padding
+        block = _convolution(shape[0], channels, layer, activation)
     side = (shape[1] + 2 * padding - layer.kernel) // layer.stride + 1
     if side < 1:
         raise BadInputError(
-            f"model '{recipe.name}' takes larger images: after some of its layers, one of "
-            f"{shape[1]} x {shape[1]} pixels is too small for a window of {layer.kernel}"
+            f"it has no window: an image of {shape[1]} x {shape[1]} pixels is too small for a "
+            f"kernel of {layer.kernel} with padding {padding}; use larger images, or fewer layers"
         )
-    if isinstance(layer, Pool):
-        return "pool", MaxPool2d(layer.kernel, layer.stride), (shape[0], side, side)
-    channels = -(-layer.channels // even) * even
-    block = BinaryConv2d(
-        shape[0],
+    return block, (channels, side, side)
+
+
+def _convolution(inputs: int, channels: int, layer: Conv, activation: HTAF) -> BinaryConv2d:
+    """Return the convolution of ``channels`` that ``layer`` becomes on ``inputs`` channels."""
+    return BinaryConv2d(
+        inputs,
         channels,
         layer.kernel,
         activation,
@@ -142,7 +153,6 @@ def _block(
         fan_in=layer.fan_in,
         start_fan_in=layer.start_fan_in,
     )
-    return "conv", block, (channels, side, side)
 
 
 def refine_model(model: BinaryNetwork, recipe: Recipe) -> BinaryNetwork:

@@ -14,6 +14,8 @@ class Concepts(Block):
     What makes them concepts is how that layer is trained, see
     :attr:`htaflow.model.activation.HTAF.sharpening`.
 
+    Raises ``ValueError`` if there is another number of names than concepts.
+
     Args:
         count: how many there are.
         names: one for each bit; by default ``c0``, ``c1`` and so on.
@@ -21,6 +23,8 @@ class Concepts(Block):
 
     def __init__(self, count: int, names: Sequence[str] | None = None) -> None:
         super().__init__()
+        if names is not None and len(names) != count:
+            raise ValueError(f"{len(names)} names for {count} concepts; name each once")
         self.names = tuple(f"c{index}" for index in range(count)) if names is None else tuple(names)
 
     def forward(self, bits: Tensor) -> Tensor:

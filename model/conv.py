@@ -93,13 +93,15 @@ class MaxPool2d(Block):
     """The largest activation of each channel in each window of an image; of bits, their OR.
 
     Input ``[N, channels, height, width]``, output ``[N, channels, rows, columns]``, as many windows
-    as fit. ``stride`` is the kernel by default.
+    as fit. ``stride`` is the kernel by default. Raises ``ValueError`` if one of them is below 1.
     """
 
     def __init__(self, kernel: int, stride: int | None = None) -> None:
         super().__init__()
         self.kernel = kernel
         self.stride = kernel if stride is None else stride
+        if min(self.kernel, self.stride) < 1:
+            raise ValueError(f"kernel {kernel} and stride {self.stride} must be at least 1")
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the largest activations."""

@@ -2,12 +2,26 @@
 
 from htaflow.model.errors import BadInputError
 from htaflow.model.integer_linear import WEIGHT_BITS
-from htaflow.model.recipe import ConceptNeurons, Conv, HeavisideNeurons, Pool, Recipe
+from htaflow.model.recipe import (
+    ConceptNeurons,
+    Conv,
+    HeavisideNeurons,
+    HiddenLayer,
+    Pool,
+    Recipe,
+    SpikingNeurons,
+)
 
 
 def check_recipe(recipe: Recipe) -> None:
     """Raise ``BadInputError`` for a recipe that cannot be built; it names the layer."""
-    layers = {f"hidden{index}": neurons for index, neurons in enumerate(recipe.hidden, 1)}
+    layers = {layer_name(index, layer): layer for index, layer in enumerate(recipe.hidden, 1)}
+    if not layers:
+        raise BadInputError(f"recipe '{recipe.name}': it has no hidden layers; use at least one")
+    if recipe.steps is not None and recipe.steps < 1:
+        raise BadInputError(
+            f"recipe '{recipe.name}', layer 'steps': {recipe.steps} steps a frame; use at least 1"
+        )
     bits = {n: hidden.bits for n, hidden in layers.items() if isinstance(hidden, HeavisideNeurons)}
     if recipe.head_bits is not None:
         bits["scores"] = recipe.head_bits
@@ -23,8 +37,13 @@ def check_recipe(recipe: Recipe) -> None:
             "1 can be refined as truth tables; remove the refinement"
         )
     for name, neurons in layers.items():
+        where = f"recipe '{recipe.name}', layer '{name}'"
         if isinstance(neurons, ConceptNeurons):
-            _check_concepts(recipe, name, neurons)
+            _check_concepts(recipe, where, neurons)
+        if isinstance(neurons, SpikingNeurons) and recipe.steps is None:
+            raise BadInputError(f"{where}: neurons spike in steps; say how many (steps)")
+        if isinstance(neurons, Conv | Pool) and recipe.steps is not None:
+            raise BadInputError(f"{where}: windows do not go step by step; use no steps")
     windows = [index for index, layer in enumerate(recipe.hidden) if isinstance(layer, Conv | Pool)]
     if windows != list(range(len(windows))):
         raise BadInputError(
@@ -55,9 +74,14 @@ def check_recipe(recipe: Recipe) -> None:
             )
 
 
-def _check_concepts(recipe: Recipe, name: str, concepts: ConceptNeurons) -> None:
-    """Raise ``BadInputError`` if layer ``name`` cannot be the concepts of ``recipe``."""
-    where = f"recipe '{recipe.name}', layer '{name}'"
+def layer_name(index: int, layer: HiddenLayer) -> str:
+    """Return what hidden layer ``index`` (the first is 1) of a recipe is called in the model."""
+    kind = "conv" if isinstance(layer, Conv) else "pool" if isinstance(layer, Pool) else "hidden"
+    return f"{kind}{index}"
+
+
+def _check_concepts(recipe: Recipe, where: str, concepts: ConceptNeurons) -> None:
+    """Raise ``BadInputError`` if a layer cannot be the concepts of ``recipe``; ``where`` it is."""
     if concepts is not recipe.hidden[-1]:
         raise BadInputError(
             f"{where}: the head weighs concepts, so make them the last hidden layer"
@@ -69,10 +93,6 @@ def _check_concepts(recipe: Recipe, name: str, concepts: ConceptNeurons) -> None
     if recipe.steps is not None:
         raise BadInputError(f"{where}: concepts are of a whole frame; use no steps")
     names = concepts.names or ()
-    if names and len(names) != concepts.count:
-        raise BadInputError(
-            f"{where}: {len(names)} names for {concepts.count} concepts; name each once"
-        )
     for label in names:
         if names.count(label) > 1:
             raise BadInputError(f"{where}: '{label}' names two concepts; rename one")

@@ -86,6 +86,7 @@ class Spiking(Block):
 
     Raises:
         BadInputError: ``beta`` is no leak that a shift can do.
+        ValueError: there is no such ``reset_mechanism``, or ``fraction`` is negative.
     """
 
     mean: Tensor
@@ -102,6 +103,10 @@ class Spiking(Block):
         fraction: int = 1,
     ) -> None:
         super().__init__()
+        if reset_mechanism not in ("subtract", "zero"):
+            raise ValueError(f"reset_mechanism is '{reset_mechanism}'; use 'subtract' or 'zero'")
+        if fraction < 0:
+            raise ValueError(f"fraction is {fraction} bits; use 0 or more")
         self.linear = linear
         self.activation = activation
         self.beta = beta

@@ -6,11 +6,19 @@ import torch
 
 from htaflow.model.assemble import build_model
 from htaflow.model.block import GroupSum, Scores
+from htaflow.model.data import load
 from htaflow.model.dataset import make_dataset
 from htaflow.model.errors import BadInputError
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.lower import lower
-from htaflow.model.recipe import Conv, Pool, Refinement
+from htaflow.model.recipe import (
+    ConceptNeurons,
+    Conv,
+    Neurons,
+    Pool,
+    Refinement,
+    SpikingNeurons,
+)
 from htaflow.model.spiking import Accumulate
 from htaflow.model.zoo import ZOO, find_recipe
 
@@ -50,7 +58,7 @@ def test_every_recipe_builds_a_model_for_any_data(name, table, images):
         linear = getattr(block, "linear", None)
         if isinstance(linear, SparseBinaryLinear):
             linear.anneal(1.0)
-            assert 1 <= linear.fan_in <= (96 if takes_images(recipe) else 8)
+            assert 1 <= linear.fan_in <= linear.in_features
     head = model.blocks[-1 if recipe.steps is None else -2]
     assert isinstance(model.blocks[-1], Accumulate) == (recipe.steps is not None)
     assert isinstance(head, GroupSum if recipe.head == "vote" else Scores)
@@ -63,7 +71,8 @@ def test_images_that_are_none_or_too_small_are_refused(table, rng):
         build_model(find_recipe("digits-conv"), table, 0)
     x, y = rng.integers(0, 16, (60, 64)), np.arange(60) % 3
     small = make_dataset("small", "small", (x[:48], y[:48]), (x[48:], y[48:]))
-    with pytest.raises(BadInputError, match=r"'mnist-conv' takes larger images: .* 1 x 1 pixels"):
+    message = "'mnist-conv', layer 'pool4': it has no window: an image of 1 x 1 pixels"
+    with pytest.raises(BadInputError, match=message):
         build_model(find_recipe("mnist-conv"), small, 0)
 
 
@@ -103,3 +112,49 @@ def test_last_layer_is_rounded_up_to_whole_groups(table):
     hidden = (dataclasses.replace(recipe.hidden[0], count=7),) * 2
     model = build_model(dataclasses.replace(recipe, hidden=hidden), table, 0)
     assert [block.linear.out_features for block in model.blocks[:2]] == [7, 9]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("digits", {"hidden": ()}, "it has no hidden layers"),
+        ("digits", {"hidden": (Neurons(0),)}, "layer 'hidden1': sizes must be at least 1"),
+        ("digits", {"hidden": (Neurons(5, 0),)}, "layer 'hidden1': fan_in must be at least 1"),
+        ("digits-snn", {"steps": 0}, "layer 'steps': 0 steps a frame; use at least 1"),
+        ("digits-snn", {"steps": None}, "layer 'hidden1': neurons spike in steps"),
+        (
+            "digits-snn",
+            {"hidden": (SpikingNeurons(5, beta=0.9),)},
+            "'hidden1': beta is 0.9",
+        ),
+        ("digits-snn", {"hidden": (SpikingNeurons(5, fraction=-1),)}, "'hidden1': fraction is -1"),
+        (
+            "digits-snn",
+            {"hidden": (SpikingNeurons(5, reset_mechanism="none"),)},
+            "layer 'hidden1': reset_mechanism is 'none'; use 'subtract' or 'zero'",
+        ),
+        ("digits-conv", {"steps": 3}, "layer 'conv1': windows do not go step by step"),
+        ("digits-conv", {"hidden": (Conv(4, stride=0),)}, "layer 'conv1': kernel 3 and stride 0"),
+        ("digits-conv", {"hidden": (Conv(4, padding=3),)}, "layer 'conv1': .* padding 3 from 0 to"),
+        (
+            "digits-conv",
+            {"hidden": (Conv(4, kernel=9),)},
+            "'conv1': it has no window: .* 8 x",
+        ),
+        ("digits-conv", {"hidden": (Conv(4), Pool(2, 0))}, "layer 'pool2': kernel 2 and stride 0"),
+        (
+            "digits-conv",
+            {"hidden": (Conv(4), Pool(7))},
+            "'pool2': it has no window: .* 6 x 6",
+        ),
+        (
+            "digits-conv",
+            {"hidden": (Conv(4), ConceptNeurons(8, names=tuple("abcdefgh")))},
+            "layer 'hidden2': 8 names for 10 concepts",  # votes need as many for each class
+        ),
+    ],
+)
+def test_layers_that_cannot_be_are_refused_by_name(name, changes, message):
+    recipe = dataclasses.replace(ZOO[name], **changes)
+    with pytest.raises(BadInputError, match=f"recipe '{name}'.*{message}"):
+        build_model(recipe, load("digits"), 0)

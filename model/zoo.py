@@ -250,7 +250,7 @@ ZOO = {
             ),
             head="scores",
             temperature=24.0,
-            epochs=20,
+            epochs=14,
             batch=128,
             learning_rate=0.01,
             noise=0.0,

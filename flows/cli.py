@@ -6,6 +6,7 @@ input or a missing tool. Verbs import what they need when they run, so that ``--
 
 import argparse
 import importlib.metadata
+import io
 import json
 import os
 import sys
@@ -21,6 +22,9 @@ from htaflow.model.errors import BadInputError, HtaflowError, MissingToolError, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code; ``arguments`` defaults to the process's."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may hold what its encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = _parse(sys.argv[1:] if arguments is None else list(arguments))
         with ending_cleanly():

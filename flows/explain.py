@@ -1,23 +1,27 @@
 """``htaflow explain``: why the hardware decided as it did on one frame, by its concepts."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
-from htaflow.model.decision import find_head
+from htaflow.model.decision import Head, find_head
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import digest, write_json
+from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.observe import observe
 
+Facts = dict[str, Any]
 
-def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> dict[str, Any]:
-    """Simulate one test frame and say what each concept added to the decision.
+
+def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
+    """Simulate one test frame and say what each concept contributed to the decision.
 
     Class, scores and concepts are what the hardware gave; that its concepts, by the network's
-    weights, add up to its scores is checked. Writes ``RUN/explain/frame-N.json``.
+    weights, add up to its scores is checked. They are kept in ``RUN/explain/frame-N.json``.
 
     Args:
         run: the run directory of a network with concepts, with ``rtl/`` and a test set.
@@ -25,9 +29,7 @@ def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> dict[s
         progress: is told what is being done.
 
     Returns:
-        What was written: ``class`` is what the hardware says, ``rival`` the other class with the
-        largest score. For each of ``concepts``, ``on`` is its bit, ``toward`` what it added to the
-        class's score less what it added to the rival's; all of these sum to the ``margin``.
+        What :func:`describe` returns.
 
     Raises:
         BadInputError: the network has no concepts, the run lacks something, or there is no such
@@ -39,53 +41,113 @@ def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> dict[s
     here = Run(run)
     network = here.load_network()
     head = find_head(network)
-    concepts = network.concepts
-    assert concepts is not None
-    test = here.load_test()
+    test = here.load_test(network)
     if test is None:
         raise BadInputError(f"{run}: it holds no test set; train its network here")
     frames, labels = test
     if not 0 <= frame < len(frames):
         raise BadInputError(f"{here.test}: there is no frame {frame}; use 0 to {len(frames) - 1}")
     path = here.explanation(frame)
-    verilog = here.verilog.read_bytes() if here.verilog.is_file() else b""
-    code = source_digest("htaflow.model", "htaflow.sim", "htaflow.flows")
-    inputs = digest(network.digest, verilog, frames[frame].astype("<i8").tobytes(), code)
-    if (stored := unchanged(path, inputs)) is not None:
+    hardware = hardware_digest(here)
+    inputs = digest(
+        network.digest,
+        hardware,
+        frames[frame].astype("<i8").tobytes(),
+        source_digest("htaflow.model", "htaflow.hw", "htaflow.sim"),
+    )
+    stored = unchanged(path, inputs)
+    if stored is not None and _adds_up(stored, frame, head):
         progress("explain: unchanged")
-        return stored
+        return describe(network, stored, int(labels[frame]), here.class_names(network))
     progress(f"explain: simulating frame {frame}")
     seen = {name: values[0] for name, values in observe(run, frames[frame : frame + 1]).items()}
-    parts, scores, chosen = head.parts(seen["concepts"]), seen["scores"], int(seen["class"][0])
-    if not np.array_equal(parts.sum(axis=1), scores):
+    found = {
+        "frame": frame,
+        "class": int(seen["class"][0]),
+        "scores": seen["scores"].tolist(),
+        "concepts": seen["concepts"].tolist(),
+        "network": network.digest,
+        "hardware": hardware,
+        "inputs": inputs,
+    }
+    if not _adds_up(found, frame, head):
         raise MismatchError(
             f"{run}: the concepts that the hardware gave for frame {frame} do not add up to its "
             "scores; this is a fault of htaflow: please report it"
         )
+    write_json(path, found)
+    return describe(network, found, int(labels[frame]), here.class_names(network))
+
+
+def explained(run: Run, network: Network) -> list[Facts]:
+    """Return what :func:`describe` says of each frame that was explained, by frame.
+
+    Those of another network or other hardware are left out. Raises ``BadInputError`` for a file
+    that is damaged.
+    """
+    test = run.load_test(network) if run.explanations else None
+    if test is None:
+        return []
+    _, labels = test
+    head, names, hardware = find_head(network), run.class_names(network), hardware_digest(run)
+    found = []
+    for path in run.explanations:
+        stored = read_result(path) or {}
+        if (stored.get("network"), stored.get("hardware")) != (network.digest, hardware):
+            continue
+        frame = stored.get("frame")
+        if (
+            type(frame) is not int
+            or not 0 <= frame < len(labels)
+            or not _adds_up(stored, frame, head)
+        ):
+            again = f"htaflow explain {shlex.quote(str(run.path))} --frame N"
+            raise BadInputError(f"{path}: it is damaged; delete it, or run '{again}' again")
+        found.append(describe(network, stored, int(labels[frame]), names))
+    return found
+
+
+def hardware_digest(run: Run) -> str:
+    """Return the digest of the run's Verilog, or of nothing."""
+    return digest(run.verilog.read_bytes() if run.verilog.is_file() else b"")
+
+
+def describe(network: Network, found: Facts, label: int, classes: list[str]) -> Facts:
+    """Return what an explanation says, in plain JSON values, of what the hardware gave.
+
+    ``label`` is what the frame is, ``classes`` what all are called, both as in the result. There,
+    ``rival`` is the other class with the largest score, ``margin`` how far it lies behind. Each of
+    ``concepts`` has ``name``, ``on``, its bit, and ``contribution``: what it adds to the class's
+    score, less what it adds to the rival's. All contributions sum to the margin.
+    """
+    head, concepts = find_head(network), network.concepts
+    assert concepts is not None
+    scores, chosen = found["scores"], found["class"]
     rival = max((c for c in range(len(scores)) if c != chosen), key=lambda c: (scores[c], -c))
-    toward = parts[chosen] - parts[rival]
-    result = {
-        "frame": frame,
-        "label": int(labels[frame]),
+    parts = head.contributions(np.asarray(found["concepts"]))
+    each = zip(concepts.concepts, found["concepts"], parts[chosen] - parts[rival], strict=True)
+    return {
+        "frame": found["frame"],
+        "label": label,
         "class": chosen,
         "rival": rival,
-        "scores": scores.tolist(),
-        "margin": int(scores[chosen] - scores[rival]),
+        "scores": scores,
+        "margin": scores[chosen] - scores[rival],
         "concepts": [
-            {"name": name, "on": bool(bit), "toward": int(moved)}
-            for name, bit, moved in zip(concepts.concepts, seen["concepts"], toward, strict=True)
+            {"name": name, "on": bool(bit), "contribution": int(added)} for name, bit, added in each
         ],
-        "classes": class_names(here, len(scores)),
-        "network": network.digest,
-        "inputs": inputs,
+        "classes": classes,
     }
-    write_json(path, result)
-    return result
 
 
-def class_names(run: Run, count: int) -> list[str]:
-    """Return what ``count`` classes are called: as their training says, or by number."""
-    names = (read_result(run.train) or {}).get("classes")
-    if not isinstance(names, list) or len(names) != count:
-        return [str(index) for index in range(count)]
-    return [str(name) for name in names]
+def _adds_up(found: Facts, frame: int, head: Head) -> bool:
+    """Whether what is stored is a decision on ``frame``: its concepts give its scores and class."""
+    chosen, scores, bits = found.get("class"), found.get("scores"), found.get("concepts")
+    if found.get("frame") != frame or not isinstance(scores, list) or not isinstance(bits, list):
+        return False
+    if not all(type(number) is int for number in [chosen, *scores, *bits]):
+        return False
+    if len(bits) != head.weights.shape[1] or not set(bits) <= {0, 1}:
+        return False
+    sums = head.contributions(np.asarray(bits)).sum(axis=1)
+    return sums.tolist() == scores and int(sums.argmax()) == chosen

@@ -17,7 +17,6 @@ from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
 from htaflow.flows.rundir import Run, read_needed, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
-from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.network import Convolution, Dense, Layer, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
@@ -27,6 +26,7 @@ MAX_PICTURE = 4 << 20
 
 Facts = dict[str, Any]
 
+_OTHER = {"explanation": "a different network or hardware"}
 _STEPS = ("training", "rtl", "verification")
 
 
@@ -70,10 +70,11 @@ def collect(run: Run, network: Network) -> Facts:
     }
     stale = _drop_stale(results, network)
     training = results["training"]
-    confusion = _confusion(run, network, training)
+    confusion = _confusion(run, network)
     accuracy: Facts = dict(training["accuracy"]) if training else {}
     if confusion and confusion["frames"]:
         accuracy["golden"] = float(np.trace(confusion["counts"]) / confusion["frames"])
+    concepts = collect_concepts(run, network)
     return {
         "network": {
             "name": network.name,
@@ -85,9 +86,9 @@ def collect(run: Run, network: Network) -> Facts:
         **{name: results[name] for name in _STEPS},
         "accuracy": accuracy,
         "confusion": confusion,
-        "concepts": collect_concepts(run, network),
+        "concepts": concepts,
         "boards": {name: board for name, board in results.items() if board and name not in _STEPS},
-        "missing": _find_missing(results, stale, run, network),
+        "missing": _find_missing(results, stale, run, concepts),
         "versions": _versions(results),
         "rerun": _commands(run, results),
     }
@@ -106,7 +107,7 @@ def _drop_stale(parts: dict[str, Facts | None], network: Network) -> list[str]:
 
 
 def _find_missing(
-    results: Mapping[str, Facts | None], stale: list[str], run: Run, network: Network
+    results: Mapping[str, Facts | None], stale: list[str], run: Run, concepts: Facts | None
 ) -> list[Facts]:
     """Return what is not there yet: its name, why, and the command that makes it."""
     where = shlex.quote(str(run.path))
@@ -116,7 +117,9 @@ def _find_missing(
     }
     if "training" in stale:  # a network that was never trained here lacks nothing
         commands["training"] = f"htaflow train MODEL --out {where}"
-    if network.concepts is not None and not run.explanations:
+    if concepts and concepts["weights"] and not concepts["explained"] and run.test.is_file():
+        if run.explanations:
+            stale = [*stale, "explanation"]
         commands["explanation"] = f"htaflow explain {where} --frame 0"
     built = [name for name, result in results.items() if name not in _STEPS and result]
     commands |= {
@@ -129,7 +132,9 @@ def _find_missing(
     return [
         {
             "part": name,
-            "why": "made from a different network" if name in stale else "not run yet",
+            "why": f"made from {_OTHER.get(name, 'a different network')}"
+            if name in stale
+            else "not run yet",
             "command": command,
         }
         for name, command in commands.items()
@@ -148,23 +153,19 @@ def _describe(layer: Layer, network: Network) -> Facts:
     return facts
 
 
-def _confusion(run: Run, network: Network, training: Facts | None) -> Facts | None:
+def _confusion(run: Run, network: Network) -> Facts | None:
     """Count golden's answers on the test set: rows are true classes, columns answers.
 
     ``None`` without a test set, or when the network yields no class.
     """
-    test = run.load_test()
+    test = run.load_test(network)
     if test is None or "class" not in network.outputs:
         return None
     frames, labels = test
-    size = network.outputs["class"].high + 1
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < size:
-        raise BadInputError(f"{run.test}: a label is outside 0..{size - 1}; train again")
+    names = run.class_names(network)
+    size = len(names)
     counts = np.zeros((size, size), np.int64)
     np.add.at(counts, (labels, golden.run(network, frames)["class"][:, 0]), 1)
-    names = [str(name) for name in (training or {}).get("classes", [])]
-    if len(names) != size:
-        names = [str(index) for index in range(size)]
     return {"classes": names, "counts": counts.tolist(), "frames": len(labels)}
 
 
@@ -221,6 +222,7 @@ def _convert_options(rtl: Facts) -> list[Any]:
     if rtl.get("target", "portable") != "portable":
         options += ["--target", rtl["target"]]
     _, *stages = rtl.get("stages") or [None]  # the encoder's register is always there
+    stages = [stage for stage in stages if stage.get("type") != "Concepts"]  # never registered
     registered = [stage["name"] for stage in stages if stage["latency_cycles"]]
     if len(registered) < len(stages):
         options += ["--pipeline", ",".join(registered)]

@@ -96,10 +96,19 @@ class Run:
             raise BadInputError(f"{self.path}: it holds no network.safetensors; {_HOW_TO_START}")
         return load_network(self.network)
 
-    def load_test(self) -> tuple[IntArray, IntArray] | None:
+    def class_names(self, network: Network) -> list[str]:
+        """Return what the classes of ``network`` are called: as its training says, or by number."""
+        count = network.outputs["class"].high + 1 if "class" in network.outputs else 0
+        trained = read_result(self.train) or {}
+        names = trained.get("classes") if trained.get("network") == network.digest else None
+        if not isinstance(names, list) or len(names) != count:
+            return [str(index) for index in range(count)]
+        return [str(name) for name in names]
+
+    def load_test(self, network: Network | None = None) -> tuple[IntArray, IntArray] | None:
         """Return the test set ``(x [N, features], y [N])``, or ``None`` if the run has none.
 
-        Raises ``BadInputError`` if the file is damaged.
+        Raises ``BadInputError`` if the file is damaged, or a label is no class of ``network``.
         """
         try:
             arrays, _ = read_npz(self.test, ("x", "y"))
@@ -116,6 +125,10 @@ class Run:
                 f"{self.test}: x {list(frames.shape)} {frames.dtype} and y {list(labels.shape)} "
                 f"{labels.dtype} are no integers [N, features] and [N]; {_TRAIN_AGAIN}"
             )
+        if network is not None and "class" in network.outputs and len(labels):
+            most = network.outputs["class"].high
+            if not 0 <= int(labels.min()) <= int(labels.max()) <= most:
+                raise BadInputError(f"{self.test}: a label is outside 0..{most}; train again")
         return frames, labels
 
 
@@ -176,6 +189,6 @@ def source_digest(*packages: str) -> str:
         if spec is None or not spec.submodule_search_locations:
             raise ValueError(f"{package} is not a package")
         for folder in spec.submodule_search_locations:
-            for file in sorted(Path(folder).glob("*.py")):
-                parts += [package, file.name, file.read_bytes()]
+            for file in sorted(Path(folder).rglob("*.py")):
+                parts += [package, str(file.relative_to(folder)), file.read_bytes()]
     return digest(*parts)

@@ -71,8 +71,9 @@ def decision_line(result: Mapping[str, Any]) -> str:
     names, scores = result["classes"], result["scores"]
     chosen, rival = result["class"], result["rival"]
     on = sum(concept["on"] for concept in result["concepts"])
+    score = f"score {scores[chosen]}" + ("" if result["margin"] else ", of equal ones the first")
     return (
-        f"frame {result['frame']}: the hardware says {names[chosen]} (score {scores[chosen]}), "
+        f"frame {result['frame']}: the hardware says {names[chosen]} ({score}), "
         f"then {names[rival]} ({scores[rival]}); it is {names[result['label']]}; "
         f"{on} of {len(result['concepts'])} concepts are on"
     )
@@ -82,10 +83,11 @@ def explain_rows(result: Mapping[str, Any]) -> Rows:
     """What each concept added to the class's score, against its rival's; the largest first."""
     names = result["classes"]
     chosen, rival = names[result["class"]], names[result["rival"]]
-    moved = [concept for concept in result["concepts"] if concept["toward"]]
+    contributing = [concept for concept in result["concepts"] if concept["contribution"]]
     rows: Rows = [("concept", "is", f"toward {chosen}, away from {rival}")]
-    for concept in sorted(moved, key=lambda concept: -abs(concept["toward"])):
-        rows.append((concept["name"], "on" if concept["on"] else "off", f"{concept['toward']:+}"))
+    for concept in sorted(contributing, key=lambda concept: -abs(concept["contribution"])):
+        state = "on" if concept["on"] else "off"
+        rows.append((concept["name"], state, f"{concept['contribution']:+}"))
     rows.append(("sum", "", f"{result['margin']:+}"))
     return rows
 

@@ -95,6 +95,11 @@ def check_pipeline(
         raise BadInputError(f"--depth: {depth:g} is no number of look-up tables; use at least 1")
     names = [layer.name for layer in network.layers]
     for name in pipeline or ():
+        if network.concepts is not None and name == network.concepts.name:
+            before = names[names.index(name) - 1]
+            raise BadInputError(
+                f"the pipeline names '{name}', which only names the bits of '{before}'; name that"
+            )
         if name not in names:
             raise BadInputError(
                 f"the pipeline names '{name}', which is no layer{nearest(name, names)}"

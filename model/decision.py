@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from htaflow.model.errors import BadInputError
-from htaflow.model.network import ArgMax, Concepts, Dense, GroupSum, IntArray, Network
+from htaflow.model.network import ArgMax, Dense, GroupSum, IntArray, Network
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Head:
     weights: IntArray
     bipolar: bool
 
-    def parts(self, bits: IntArray) -> IntArray:
+    def contributions(self, bits: IntArray) -> IntArray:
         """Return what each concept adds to each score, ``[classes, concepts]``, for one frame."""
         values = 2 * bits.astype(np.int64) - 1 if self.bipolar else bits.astype(np.int64)
         return np.asarray(self.weights.astype(np.int64) * values)
@@ -30,23 +30,23 @@ def find_head(network: Network) -> Head:
 
     Raises ``BadInputError`` if it has no concepts, or if more than one sum lies between.
     """
-    names = [layer.name for layer in network.layers if isinstance(layer, Concepts)]
-    if not names:
+    named = network.concepts
+    if named is None:
         raise BadInputError(
             f"network '{network.name}' has no concepts; train one that has, such as digits-icbm"
         )
-    start = [layer.name for layer in network.layers].index(names[0])
-    concepts = network.values[names[0]].count
-    *between, last = network.layers[start + 1 :] or [None]
+    *between, last = network.layers[network.layers.index(named) + 1 :] or [None]
     if isinstance(last, ArgMax) and len(between) == 1:
         head = between[0]
         if isinstance(head, Dense) and head.thresholds is None:
             return Head(head.weights, head.inputs == "bipolar")
         if isinstance(head, GroupSum):
-            own = np.repeat(np.eye(head.groups, dtype=np.int8), concepts // head.groups, axis=1)
+            own = np.repeat(
+                np.eye(head.groups, dtype=np.int8), len(named.concepts) // head.groups, axis=1
+            )
             return Head(own, bipolar=False)
     raise BadInputError(
-        f"network '{network.name}': its scores are no single sum of the concepts of '{names[0]}', "
-        "so that what each adds cannot be told; let one Dense without thresholds, or one GroupSum, "
-        "and an ArgMax follow"
+        f"network '{network.name}': its scores are no single sum of the concepts of "
+        f"'{named.name}', so that what each adds cannot be told; let one Dense without thresholds, "
+        "or one GroupSum, and an ArgMax follow"
     )

@@ -1,6 +1,7 @@
 """Recipes that cannot be built: what is wrong, in which layer, and what to do."""
 
 from htaflow.model.errors import BadInputError
+from htaflow.model.integer.concepts import name_problems
 from htaflow.model.integer_linear import WEIGHT_BITS
 from htaflow.model.recipe import (
     ConceptNeurons,
@@ -82,7 +83,7 @@ def layer_name(index: int, layer: HiddenLayer) -> str:
 
 def _check_concepts(recipe: Recipe, where: str, concepts: ConceptNeurons) -> None:
     """Raise ``BadInputError`` if a layer cannot be the concepts of ``recipe``; ``where`` it is."""
-    if concepts is not recipe.hidden[-1]:
+    if len(recipe.hidden) > recipe.hidden.index(concepts) + 1:
         raise BadInputError(
             f"{where}: the head weighs concepts, so make them the last hidden layer"
         )
@@ -92,7 +93,5 @@ def _check_concepts(recipe: Recipe, where: str, concepts: ConceptNeurons) -> Non
         )
     if recipe.steps is not None:
         raise BadInputError(f"{where}: concepts are of a whole frame; use no steps")
-    names = concepts.names or ()
-    for label in names:
-        if names.count(label) > 1:
-            raise BadInputError(f"{where}: '{label}' names two concepts; rename one")
+    for what, fix in name_problems(concepts.names or ()):
+        raise BadInputError(f"{where}: {what}; {fix}")

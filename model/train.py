@@ -146,12 +146,12 @@ def train(
         f"accuracy {100 * golden:.2f} %"
     )
 
-    (out / "train.json").unlink(missing_ok=True)  # it speaks of the files replaced now
+    for told in ("train.json", "concepts.npz"):  # they speak of the files replaced now
+        (out / told).unlink(missing_ok=True)
     save_network(network, out / "network.safetensors")
     write_atomic(out / "test.npz", _test_set(dataset))
-    (out / "concepts.npz").unlink(missing_ok=True)  # if it is there, it is another network's
     if exemplars is not None:
-        save_exemplars(exemplars, out / "concepts.npz")
+        save_exemplars(exemplars, network, out / "concepts.npz")
     result = {
         "model": model,
         "data": str(data),

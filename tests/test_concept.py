@@ -53,6 +53,10 @@ def test_training_sharpens_concepts_and_lowers_them_exactly(tmp_path, monkeypatc
             "recipe 'tiny', layer 'hidden1': the head weighs concepts, so make them the last",
         ),
         (
+            {"hidden": (ConceptNeurons(12),) * 2},
+            "recipe 'tiny', layer 'hidden1': the head weighs concepts, so make them the last",
+        ),
+        (
             {"refinement": Refinement(temperature=1.0), "head_bits": None},
             "recipe 'tiny', layer 'hidden2': truth tables have no sums",
         ),
@@ -65,8 +69,12 @@ def test_training_sharpens_concepts_and_lowers_them_exactly(tmp_path, monkeypatc
             "recipe 'tiny', layer 'hidden1': 2 names for 3 concepts",
         ),
         (
+            {"hidden": (ConceptNeurons(2, names=("round", "a" * 61)),)},
+            "recipe 'tiny', layer 'hidden1': concept 1 is called 'a*'; use 1 to 60 printable",
+        ),
+        (
             {"hidden": (ConceptNeurons(3, names=("round", "tall", "round")),)},
-            "recipe 'tiny', layer 'hidden1': 'round' names two concepts",
+            "recipe 'tiny', layer 'hidden1': concepts 0 and 2 are both called 'round'",
         ),
     ],
 )

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -10,18 +13,19 @@ import pytest
 from conftest import write_run
 from networks import random_dense, random_encode, random_frames
 
-from htaflow.flows import cli
-from htaflow.flows.explain import explain
+from htaflow.flows import cli, summary
+from htaflow.flows.explain import describe, explain
 from htaflow.flows.picture import strip
 from htaflow.flows.report import report
 from htaflow.flows.rundir import Run
+from htaflow.hw.verilog import generate
 from htaflow.model import golden
 from htaflow.model.decision import find_head
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.exemplars import SHOWN, find_exemplars, load_exemplars, save_exemplars
 from htaflow.model.network import ArgMax, Concepts, GroupSum, Network, Values
 
-NAMES = ("round", "<b>tall</b>", "dark & open", "x")
+NAMES = ("round", "<b>tall</b>", "dark & open", "日本")
 
 
 def network_of(*after, name="network"):
@@ -52,7 +56,7 @@ def test_what_concepts_add_is_the_scores(network):
     result = golden.run(network, random_frames(network, np.random.default_rng(3), 40))
     head = find_head(network)
     for bits, sums in zip(result["concepts"], result["scores"], strict=True):
-        assert np.array_equal(head.parts(bits).sum(axis=1), sums)
+        assert np.array_equal(head.contributions(bits).sum(axis=1), sums)
 
 
 def test_an_explanation_is_what_the_hardware_gave(run):
@@ -65,8 +69,7 @@ def test_an_explanation_is_what_the_hardware_gave(run):
     assert [concept["name"] for concept in result["concepts"]] == list(NAMES)
     others = [s for c, s in enumerate(result["scores"]) if c != result["class"]]
     assert result["margin"] == result["scores"][result["class"]] - max(others)
-    assert sum(concept["toward"] for concept in result["concepts"]) == result["margin"]
-    assert json.loads(Run(run).explanation(7).read_text()) == result
+    assert sum(concept["contribution"] for concept in result["concepts"]) == result["margin"]
     told = []
     assert explain(run, 7, progress=told.append) == result
     assert told == ["explain: unchanged"]
@@ -137,9 +140,11 @@ def test_exemplars_are_the_frames_with_the_largest_and_smallest_sums(tmp_path):
         assert seen["least"] == ordered[:SHOWN].tolist()
     on = golden.run(DECIDING, frames)["concepts"]
     assert np.allclose(found.share, on.mean(axis=0))
-    save_exemplars(found, tmp_path / "concepts.npz")
+    save_exemplars(found, DECIDING, tmp_path / "concepts.npz")
     again = load_exemplars(tmp_path / "concepts.npz", DECIDING)
     assert all(np.array_equal(getattr(found, name), value) for name, value in vars(again).items())
+    assert found.searched == 60
+    assert load_exemplars(tmp_path / "concepts.npz", BIPOLAR) is None  # it is another network's
 
 
 def test_exemplars_of_few_frames_and_of_none(tmp_path):
@@ -148,16 +153,28 @@ def test_exemplars_of_few_frames_and_of_none(tmp_path):
     assert load_exemplars(tmp_path / "concepts.npz", DECIDING) is None
 
 
-@pytest.mark.parametrize("what", ["text", "other", "places"])
-def test_damaged_exemplars_are_refused(what, run):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"most": np.full((4, 5), 99)},
+        {"most": np.zeros((4, 5))},
+        {"most": np.zeros((4, 3000), np.int64)},
+        {"share": np.array(["a", "b", "c", "d"])},
+        {"share": np.array([0, 1, 2, np.nan])},
+        {"frames": np.full((9, 9), 1 << 40)},
+        {"frames": np.zeros((9, 9), complex)},
+        {"searched": np.zeros(3, np.int64)},
+        None,
+    ],
+    ids=str,
+)
+def test_damaged_exemplars_are_refused(damage, run):
     found = find_exemplars(DECIDING, random_frames(DECIDING, np.random.default_rng(5), 9))
     path = run / "concepts.npz"
-    if what == "text":
+    if damage is None:
         path.write_text("no arrays")
-    elif what == "other":
-        np.savez(path, frames=found.frames)
     else:
-        np.savez(path, **(vars(found) | {"most": found.most + len(found.frames)}))
+        np.savez(path, **(vars(found) | {"network": DECIDING.digest} | damage))
     with pytest.raises(BadInputError, match=r"concepts\.npz"):
         report(run)
 
@@ -175,7 +192,7 @@ def test_a_strip_shows_the_frames():
 
 def test_the_report_shows_concepts_and_explained_frames(run, capsys):
     frames = random_frames(DECIDING, np.random.default_rng(5), 60)
-    save_exemplars(find_exemplars(DECIDING, frames), run / "concepts.npz")
+    save_exemplars(find_exemplars(DECIDING, frames), DECIDING, run / "concepts.npz")
     page = report(run).read_text()
     facts = json.loads(Run(run).facts.read_text())
     assert [part["part"] for part in facts["missing"] if part["part"] == "explanation"]
@@ -192,8 +209,75 @@ def test_the_report_shows_concepts_and_explained_frames(run, capsys):
     assert page.count("data:image/png") == 2 * len(NAMES) + 1
 
 
-def test_a_damaged_explanation_is_named(run):
-    explain(run, 3)
-    Run(run).explanation(3).write_text('{"frame": 3}')
-    with pytest.raises(BadInputError, match=r"frame-3\.json: it lacks 'label'"):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"frame": "x"},
+        {"frame": 99},
+        {"class": 2.5},
+        {"class": None},
+        {"scores": [1]},
+        {"scores": None},
+        {"scores": ["a", "b", "c"]},
+        {"concepts": []},
+        {"concepts": [2, 0, 0, 0]},
+        {"concepts": "abc"},
+    ],
+    ids=str,
+)
+def test_a_damaged_explanation_is_named_and_can_be_made_again(damage, run):
+    whole = explain(run, 3)
+    path = Run(run).explanation(3)
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    with pytest.raises(BadInputError, match=r"frame-3\.json: it is damaged; delete it, or run"):
         report(run)
+    assert explain(run, 3) == whole
+    report(run)
+
+
+def test_an_explanation_of_other_hardware_is_left_out_and_missed(run):
+    explain(run, 3)
+    verilog = run / "rtl" / "top.v"
+    verilog.write_text(verilog.read_text() + "\n// changed\n")
+    report(run)
+    facts = json.loads(Run(run).facts.read_text())
+    assert facts["concepts"]["explained"] == []
+    (missing,) = (part for part in facts["missing"] if part["part"] == "explanation")
+    assert missing["why"] == "made from a different network or hardware"
+
+
+def test_labels_and_names_are_those_that_the_run_has_now(run):
+    explain(run, 3)
+    with np.load(run / "test.npz") as arrays:
+        frames, labels = arrays["x"], arrays["y"]
+    labels[3] = 2
+    np.savez(run / "test.npz", x=frames, y=labels)
+    (run / "train.json").write_text(
+        json.dumps({"network": DECIDING.digest, "classes": ["ant", "bee", "cat"]})
+    )
+    again = explain(run, 3)
+    assert (again["label"], again["classes"]) == (2, ["ant", "bee", "cat"])
+    labels[3] = 55
+    np.savez(run / "test.npz", x=frames, y=labels)
+    with pytest.raises(BadInputError, match=r"test\.npz: a label is outside 0\.\.2"):
+        explain(run, 3)
+
+
+def test_a_tie_says_who_wins_it():
+    result = describe(VOTING, {"frame": 0, "class": 0, "scores": [1, 1], "concepts": [1, 0, 0, 1]},
+        1, ["a", "b"])  # fmt: skip
+    assert "the hardware says a (score 1, of equal ones the first), then b (1); it is b" in (
+        summary.decision_line(result)
+    )
+
+
+def test_a_name_that_the_terminal_lacks_is_no_traceback(run):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "htaflow.flows.cli", "explain", str(run)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout[:7]) == (0, "frame 0")
+
+
+def test_the_pipeline_cannot_name_concepts():
+    with pytest.raises(BadInputError, match="which only names the bits of 'hidden'; name that"):
+        generate(DECIDING, pipeline=["concepts"])

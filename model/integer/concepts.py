@@ -1,7 +1,6 @@
 """Concepts: bits that have names and leave the hardware beside the decision, to explain it."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,18 +31,22 @@ class Concepts(Layer):
         if not values.is_bits:
             yield f"it is fed {values}, but concepts are bits", "put a layer that yields bits first"
         elif values.steps is not None:
-            yield (
-                f"it is fed {values}",
-                "put it before the steps, or after the layer that ends them",
-            )
+            yield f"it is fed {values}", "put it after an Accumulate and a Dense with thresholds"
         if len(self.concepts) != values.count:
             yield f"it has {len(self.concepts)} names for {values.count} bits", "name each bit once"
-        for name, times in Counter(self.concepts).items():
-            if times > 1:
-                at = [index for index, other in enumerate(self.concepts) if other == name]
-                yield f"concepts {at[0]} and {at[1]} are both called {name!r}", "rename one"
-            if not name.isprintable() or not 1 <= len(name) <= MAX_CONCEPT_NAME:
-                yield (
-                    f"concept {self.concepts.index(name)} is called {name!r}",
-                    f"use 1 to {MAX_CONCEPT_NAME} printable characters",
-                )
+        yield from name_problems(self.concepts)
+
+
+def name_problems(names: Sequence[object]) -> Iterator[tuple[str, str]]:
+    """Yield (what is wrong, what to do) with the names of concepts: each is its own."""
+    seen: dict[object, int] = {}
+    for index, name in enumerate(names):
+        fine = isinstance(name, str) and name.isprintable() and name == name.strip()
+        if not fine or not 1 <= len(str(name)) <= MAX_CONCEPT_NAME:
+            yield (
+                f"concept {index} is called {name!r}",
+                f"use 1 to {MAX_CONCEPT_NAME} printable characters, no space at the ends",
+            )
+        if name in seen:
+            yield f"concepts {seen[name]} and {index} are both called {name!r}", "rename one"
+        seen.setdefault(name, index)

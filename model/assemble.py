@@ -85,7 +85,11 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
             blocks["scores"] = Scores(linear)
     if recipe.steps is not None:
         blocks["count"] = Accumulate()
-    return BinaryNetwork(encoder, blocks)
+    model = BinaryNetwork(encoder, blocks)
+    for module in model.modules():
+        if isinstance(module, BinaryLinear):
+            module.gradient = recipe.weights
+    return model
 
 
 def _encoder(recipe: Recipe, dataset: Dataset) -> Encoder | Quantiser:

@@ -3,7 +3,8 @@
 Both sum bipolar values: an activation b in [0, 1] enters as 2b - 1. Both keep real latent weights,
 which training changes and of which only the signs (and, if sparse, the order of the magnitudes)
 reach the hardware. The gradient goes straight through to every latent weight; that of a weight
-which is now zero says what it would do if it were not, and so lets it come back.
+which is now zero says what it would do if it were not, and so lets it come back. Or, if asked for,
+the sign is HTAF's, and each latent weight's gradient is multiplied by HTAF's derivative there.
 """
 
 from typing import Any, Literal
@@ -12,8 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from htaflow.model.activation import htaf_derivative
+
 LATENT_RANGE = 0.1
 """Latent weights start uniform in plus or minus this."""
+
+HTAF_ALPHA = 2.0
+"""Sharpness of the latent weights' HTAF."""
+
+HTAF_BETA = 3.0
+"""Its tail. With 1 / LATENT_RANGE, a weight at three times that range has 1/240 of the gradient
+that it has at 0, and training carries many weights of sparse layers further. On held-back digits,
+2 layers, in 8 trainings of each, 3 gave 92.9 % on average, 1 gave 92.3 %, 10 gave 91.3 %."""
+
+WeightGradient = Literal["straight-through", "htaf"]
+"""What the gradient of a sign is: the identity's, or that of ``2 * htaf(latent) - 1``."""
 
 
 class _Ternary(torch.autograd.Function):
@@ -33,20 +47,40 @@ class _Ternary(torch.autograd.Function):
         return gradients[0], None
 
 
-def binary_sign(latent: Tensor) -> Tensor:
-    """Return the signs -1 and +1 of ``latent``; sign(0) = +1; the gradient is the identity's.
+class _ThroughHTAF(torch.autograd.Function):
+    """Forward the identity; backward the derivative of ``2 * htaf(latent) - 1``."""
 
-    ``latent`` is ``[out, in]``, and so is the result.
+    @staticmethod
+    def forward(ctx: Any, latent: Tensor) -> Tensor:
+        ctx.save_for_backward(latent)
+        return latent.view_as(latent)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (latent,) = ctx.saved_tensors
+        return gradients[0] * (2 * htaf_derivative(latent, HTAF_ALPHA, HTAF_BETA))
+
+
+def binary_sign(latent: Tensor, gradient: WeightGradient = "straight-through") -> Tensor:
+    """Return the signs -1 and +1 of ``latent``; sign(0) = +1.
+
+    ``latent`` is ``[out, in]``, and so is the result; ``gradient`` as in :func:`ternary_sign`.
     """
-    return ternary_sign(latent, latent.shape[1])
+    return ternary_sign(latent, latent.shape[1], gradient)
 
 
-def ternary_sign(latent: Tensor, fan_in: int) -> Tensor:
+def ternary_sign(
+    latent: Tensor, fan_in: int, gradient: WeightGradient = "straight-through"
+) -> Tensor:
     """Return -1, 0 and +1: in each row the signs of the ``fan_in`` largest magnitudes.
 
-    ``latent`` is ``[out, in]``, and so is the result. Straight-through: the gradient of every
-    latent weight, kept or not, is that of its result.
+    ``latent`` is ``[out, in]``, and so is the result. Straight-through, the gradient of every
+    latent weight, kept or not, is that of its result; with ``htaf`` it is that times
+    ``2 * htaf'(latent; HTAF_ALPHA, HTAF_BETA)``, as of the sign ``2 * H(latent) - 1`` of a hard
+    HTAF (see :mod:`htaflow.model.activation`).
     """
+    if gradient == "htaf":
+        latent = _ThroughHTAF.apply(latent)  # type: ignore[no-untyped-call]
     result: Tensor = _Ternary.apply(latent, fan_in)  # type: ignore[no-untyped-call]
     return result
 
@@ -61,18 +95,22 @@ class BinaryLinear(nn.Module):
     """Sums of all inputs with weights in {-1, +1}.
 
     ``acc[n] = sum_i sign(latent[n, i]) * (2 * b[i] - 1)``: input ``[N, in_features]`` in [0, 1],
-    output ``[N, out_features]``; integers when the input is bits.
+    output ``[N, out_features]``; integers when the input is bits. ``gradient`` is how the signs
+    pass gradients on to the latent weights, see :func:`ternary_sign`; it may change between calls.
     """
 
     inputs: Literal["bipolar", "unipolar"] = "bipolar"
     high = 1  # of what comes in
 
-    def __init__(self, in_features: int, out_features: int) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, *, gradient: WeightGradient = "straight-through"
+    ) -> None:
         super().__init__()
         if in_features < 1 or out_features < 1:
             raise ValueError(f"sizes must be at least 1, not {in_features} and {out_features}")
         self.in_features = in_features
         self.out_features = out_features
+        self.gradient = gradient
         self.latent = nn.Parameter(torch.empty(out_features, in_features))
         self.reset_parameters()
 
@@ -83,7 +121,7 @@ class BinaryLinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The weights that count, ``[out_features, in_features]``."""
-        return binary_sign(self.latent)
+        return binary_sign(self.latent, self.gradient)
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the sums, ``[N, out_features]``."""
@@ -91,7 +129,8 @@ class BinaryLinear(nn.Module):
 
     def extra_repr(self) -> str:
         """Describe the parameters, as torch prints modules."""
-        return f"in_features={self.in_features}, out_features={self.out_features}"
+        gradient = "" if self.gradient == "straight-through" else f", gradient={self.gradient}"
+        return f"in_features={self.in_features}, out_features={self.out_features}{gradient}"
 
 
 class SparseBinaryLinear(BinaryLinear):
@@ -103,11 +142,17 @@ class SparseBinaryLinear(BinaryLinear):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, fan_in: int, start_fan_in: int | None = None
+        self,
+        in_features: int,
+        out_features: int,
+        fan_in: int,
+        start_fan_in: int | None = None,
+        *,
+        gradient: WeightGradient = "straight-through",
     ) -> None:
         if fan_in < 1:
             raise ValueError(f"fan_in must be at least 1, not {fan_in}")
-        super().__init__(in_features, out_features)
+        super().__init__(in_features, out_features, gradient=gradient)
         self.target_fan_in = min(fan_in, in_features)
         self.start_fan_in = min(max(start_fan_in or 0, self.target_fan_in), in_features)
         self.fan_in = self.start_fan_in
@@ -115,7 +160,7 @@ class SparseBinaryLinear(BinaryLinear):
     @property
     def weight(self) -> Tensor:
         """The weights that count, ``[out_features, in_features]``."""
-        return ternary_sign(self.latent, self.fan_in)
+        return ternary_sign(self.latent, self.fan_in, self.gradient)
 
     def anneal(self, progress: float) -> None:
         """Set ``fan_in`` for the share ``progress`` (0 to 1) of the annealing: geometric."""

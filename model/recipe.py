@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from htaflow.model.encode import Rule
+from htaflow.model.layers import WeightGradient
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class Recipe:
         beta: HTAF's tail.
         hard_alpha: HTAF's sharpness at start and end of training in hard mode.
         smooth_alpha: the same in smooth mode.
+        weights: how signs of -1 and 1 pass gradients on to the latent weights, straight through or
+            with HTAF's derivative; see :func:`htaflow.model.layers.ternary_sign`.
     """
 
     name: str
@@ -151,6 +154,7 @@ class Recipe:
     smooth_alpha: tuple[float, float] = (4.0, 64.0)
     feature_bits: int | None = None
     head_bits: int | None = None
+    weights: WeightGradient = "straight-through"
 
 
 def refined_recipe(recipe: Recipe, epochs: int) -> Recipe:

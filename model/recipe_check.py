@@ -1,8 +1,11 @@
 """Recipes that cannot be built: what is wrong, in which layer, and what to do."""
 
-from htaflow.model.errors import BadInputError
+from typing import get_args
+
+from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.integer.concepts import name_problems
 from htaflow.model.integer_linear import WEIGHT_BITS
+from htaflow.model.layers import WeightGradient
 from htaflow.model.recipe import (
     ConceptNeurons,
     Conv,
@@ -37,6 +40,7 @@ def check_recipe(recipe: Recipe) -> None:
             f"recipe '{recipe.name}', layer '{next(iter(bits))}': only neurons with weights -1 and "
             "1 can be refined as truth tables; remove the refinement"
         )
+    _check_weights(recipe)
     for name, neurons in layers.items():
         where = f"recipe '{recipe.name}', layer '{name}'"
         if isinstance(neurons, ConceptNeurons):
@@ -79,6 +83,22 @@ def layer_name(index: int, layer: HiddenLayer) -> str:
     """Return what hidden layer ``index`` (the first is 1) of a recipe is called in the model."""
     kind = "conv" if isinstance(layer, Conv) else "pool" if isinstance(layer, Pool) else "hidden"
     return f"{kind}{index}"
+
+
+def _check_weights(recipe: Recipe) -> None:
+    """Raise ``BadInputError`` if the signs of ``recipe`` cannot pass gradients on as it says."""
+    known = get_args(WeightGradient)
+    if recipe.weights not in known:
+        raise BadInputError(
+            f"recipe '{recipe.name}': no weights '{recipe.weights}'{nearest(recipe.weights, known)}"
+        )
+    signs = recipe.head == "scores" and recipe.head_bits is None
+    signs |= any(not isinstance(layer, HeavisideNeurons | Pool) for layer in recipe.hidden)
+    if recipe.weights == "htaf" and not signs:
+        raise BadInputError(
+            f"recipe '{recipe.name}': no weights are signs, so none can be trained through HTAF; "
+            "use Neurons, or weights='straight-through'"
+        )
 
 
 def _check_concepts(recipe: Recipe, where: str, concepts: ConceptNeurons) -> None:

@@ -3,7 +3,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htaflow.model.layers import BinaryLinear, SparseBinaryLinear, binary_sign, ternary_sign
+from htaflow.model.activation import htaf
+from htaflow.model.layers import (
+    HTAF_ALPHA,
+    HTAF_BETA,
+    BinaryLinear,
+    SparseBinaryLinear,
+    binary_sign,
+    ternary_sign,
+)
 
 
 def test_sign_of_zero_is_plus_one():
@@ -16,6 +24,39 @@ def test_gradient_goes_straight_through_to_every_latent_weight():
     upstream = torch.tensor([[1.0, 2.0, 3.0]])
     ternary_sign(latent, 1).backward(upstream)
     assert torch.equal(latent.grad, upstream)
+
+
+@pytest.mark.parametrize("fan_in", [1, 3, 8])
+def test_through_htaf_the_gradient_is_that_of_the_smooth_weight(fan_in):
+    latent = torch.linspace(-0.3, 0.3, 24, dtype=torch.float64).view(3, 8).requires_grad_()
+    upstream = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ternary_sign(latent, fan_in, "htaf").backward(upstream)
+    smooth = latent.detach().clone().requires_grad_()
+    (2 * htaf(smooth, HTAF_ALPHA, HTAF_BETA) - 1).backward(upstream)
+    torch.testing.assert_close(latent.grad, smooth.grad)
+    assert (latent.grad != 0).all()  # of the weights that are not kept too
+
+
+@given(st.integers(1, 9), st.integers(1, 12), st.integers(0, 99))
+def test_through_htaf_the_weights_are_the_same(width, fan_in, seed):
+    latent = torch.randn(4, width, generator=torch.Generator().manual_seed(seed))
+    assert torch.equal(ternary_sign(latent, fan_in, "htaf"), ternary_sign(latent, fan_in))
+    assert torch.equal(binary_sign(latent, "htaf"), binary_sign(latent))
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 2)])
+def test_layers_pass_the_gradient_on_as_asked(sizes):
+    kind = BinaryLinear if len(sizes) == 2 else SparseBinaryLinear
+    gradients = {}
+    for gradient in ("straight-through", "htaf"):
+        torch.manual_seed(0)
+        layer = kind(*sizes, gradient=gradient)
+        layer(torch.tensor([[1.0, 1.0, 1.0, 1.0]])).sum().backward()
+        gradients[gradient] = layer.latent.grad
+        assert ("gradient=htaf" in repr(layer)) == (gradient == "htaf")
+    assert torch.equal(gradients["straight-through"], torch.ones(3, 4))
+    slope = HTAF_ALPHA * HTAF_BETA / 2  # twice HTAF's at 0, where it is steepest
+    assert ((gradients["htaf"] > 0) & (gradients["htaf"] <= slope)).all()
 
 
 @given(st.integers(1, 5), st.integers(1, 9), st.integers(1, 12), st.integers(0, 99))

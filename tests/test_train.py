@@ -84,6 +84,16 @@ def test_training_leaves_a_proved_network_and_its_test_set(tmp_path, mode):
     assert "left" in said[1]
 
 
+def test_weights_are_trained_through_htaf_and_lowered_exactly(tmp_path, tiny, monkeypatch):
+    monkeypatch.setitem(zoo.ZOO, "tiny", dataclasses.replace(tiny, weights="htaf"))
+    through = train("tiny", "digits", tmp_path / "htaf")
+    assert through["accuracy"]["golden"] == through["accuracy"]["hard"] > 0.4
+    monkeypatch.setitem(zoo.ZOO, "tiny", tiny)
+    straight = train("tiny", "digits", tmp_path / "straight-through")
+    assert through["inputs"] != straight["inputs"]
+    assert through["network"] != straight["network"]
+
+
 def test_resumed_training_ends_in_the_same_bits(tmp_path):
     whole = train("tiny", "digits", tmp_path / "whole")
     checkpoint = interrupted(tmp_path / "parts", 1)

@@ -9,15 +9,17 @@ from htaflow.model.block import GroupSum, Scores
 from htaflow.model.data import load
 from htaflow.model.dataset import make_dataset
 from htaflow.model.errors import BadInputError
-from htaflow.model.layers import SparseBinaryLinear
+from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lower import lower
 from htaflow.model.recipe import (
     ConceptNeurons,
     Conv,
+    HeavisideNeurons,
     Neurons,
     Pool,
     Refinement,
     SpikingNeurons,
+    described,
 )
 from htaflow.model.spiking import Accumulate
 from htaflow.model.zoo import ZOO, find_recipe
@@ -94,6 +96,31 @@ def test_a_last_convolution_is_rounded_up_to_whole_groups(images):
         *("encode", "image", "conv1", "pool2", "conv3", "flat", "vote")
     ]
     assert lower(model, "images").values["conv3"].shape == (9, 6, 6)
+
+
+@pytest.mark.parametrize("name", ["digits", "digits-dense", "digits-snn", "mnist-conv"])
+def test_weights_through_htaf_are_those_of_every_layer(name, images):
+    recipe = find_recipe(name)
+    for changed in (recipe, dataclasses.replace(recipe, weights="htaf")):
+        model = build_model(changed, images, 0)
+        linears = [module for module in model.modules() if isinstance(module, BinaryLinear)]
+        assert len(linears) >= 2
+        assert {linear.gradient for linear in linears} == {changed.weights}
+        assert ("weights" in described(changed)) == (changed.weights == "htaf")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("digits-dhn", {}, "recipe 'digits-dhn': no weights are signs, so none can be"),
+        ("table", {"hidden": (HeavisideNeurons(9),)}, "recipe 'table': no weights are signs"),
+        ("table", {"weights": "hatf"}, "recipe 'table': no weights 'hatf'; did you mean 'htaf'"),
+    ],
+)
+def test_weights_that_cannot_go_through_htaf_are_refused(name, changes, message, table):
+    recipe = dataclasses.replace(find_recipe(name), **{"weights": "htaf"} | changes)
+    with pytest.raises(BadInputError, match=message):
+        build_model(recipe, table, 0)
 
 
 def test_same_seed_same_model_and_torch_is_left_alone(table):

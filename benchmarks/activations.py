@@ -12,31 +12,26 @@ beside it from all lines. Data other than the digits give their name to both fil
 
 import argparse
 import copy
-import json
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from activations_table import Cell, markdown
 from torch import Tensor
+from trainings import RESULTS, Results, fit_afresh, hold_back
 
 from htaflow.model.assemble import build_model
-from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.binary_network import BinaryNetwork, Mode
 from htaflow.model.block import Hidden
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
-from htaflow.model.files import digest, write_atomic
-from htaflow.model.fit import accuracy, calibrate, encode, fit
+from htaflow.model.files import write_atomic
+from htaflow.model.fit import accuracy, calibrate, encode
 from htaflow.model.recipe import Neurons, Recipe
 from htaflow.model.surrogates import SURROGATES, Surrogate
-
-RESULTS = Path(__file__).parent / "results"
 
 ACTIVATIONS = ("htaf-hard", "htaf-hard-2", "htaf-smooth", *SURROGATES)
 DEPTHS = (2, 4, 8, 16)
@@ -48,7 +43,6 @@ SEEDS = (0, 1, 2, 3, 4)
 ALPHA = 4.0  # HTAF's; with it the slope at 0 is beta
 LOW_ALPHA = 2.0  # of htaf-hard-2, the zoo's: the tail is then only as heavy as the sigmoid's
 SMOOTH_ALPHA = (ALPHA, 64.0)  # smooth HTAF's, at start and end of training
-HELD_BACK = 5  # one training frame in so many chooses among the grid
 
 
 @dataclass(frozen=True)
@@ -110,30 +104,20 @@ def run(setting: Setting, size: Size, dataset: Dataset) -> dict[str, Any]:
     """
     learned = hold_back(dataset, setting.seed)
     how = recipe(setting, size)
-    smooth = setting.activation == "htaf-smooth"
+    mode: Mode = "smooth" if setting.activation == "htaf-smooth" else "hard"
     model = build_model(how, learned, setting.seed)
     if setting.activation in SURROGATES:
         for block in _hidden(model):
             block.activation = Surrogate(setting.activation, setting.slope)
-    model.set_hard(not smooth)
+    model.set_mode(mode)
     x_train, x_held, x_test = (
         encode(model.encoder, frames)
         for frames in (learned.x_train, learned.x_test, dataset.x_test)
     )
     y_held, y_test = torch.from_numpy(learned.y_test), torch.from_numpy(dataset.y_test)
     gradient = _gradient(model, how, x_train, torch.from_numpy(learned.y_train))
-    with tempfile.TemporaryDirectory() as folder:
-        done = fit(
-            model,
-            how,
-            learned,
-            mode="smooth" if smooth else "hard",
-            seed=setting.seed,
-            epochs=how.epochs,
-            checkpoint=Path(folder) / "checkpoint.safetensors",
-            configuration={},
-        )
-    own = accuracy(model, x_test, y_test, mode="smooth" if smooth else "hard")
+    seconds = fit_afresh(model, how, learned, mode=mode, seed=setting.seed)
+    own = accuracy(model, x_test, y_test, mode=mode)
     calibrate(model, x_train)
     return {
         "validation": accuracy(model, x_held, y_held),
@@ -141,21 +125,8 @@ def run(setting: Setting, size: Size, dataset: Dataset) -> dict[str, Any]:
         "own": own,
         "constant": _constant(model, x_test),
         "gradient": gradient,
-        "seconds": round(done.seconds, 2),
+        "seconds": seconds,
     }
-
-
-def hold_back(dataset: Dataset, seed: int) -> Dataset:
-    """Return training frames without a random fifth, which takes the place of the test frames."""
-    order = np.random.default_rng(seed).permutation(len(dataset.x_train))
-    held, learned = np.split(order, [len(order) // HELD_BACK])
-    return replace(
-        dataset,
-        x_train=dataset.x_train[learned],
-        y_train=dataset.y_train[learned],
-        x_test=dataset.x_train[held],
-        y_test=dataset.y_train[held],
-    )
 
 
 def _hidden(model: BinaryNetwork) -> list[Hidden]:
@@ -186,35 +157,6 @@ def _constant(model: BinaryNetwork, bits: Tensor) -> float:
     return round(sum(constant) / len(constant), 4)
 
 
-class Results:
-    """The lines of a file: results by setting, of one protocol."""
-
-    def __init__(self, path: Path, size: Size, dataset: Dataset) -> None:
-        self.path = path
-        self.size = size
-        self.dataset = dataset
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
-
-    def find(self, setting: Setting) -> dict[str, Any] | None:
-        """Return what is stored for ``setting``."""
-        key = self._key(setting)
-        return next((entry for entry in self.entries if entry.items() >= key.items()), None)
-
-    def get(self, setting: Setting) -> dict[str, Any]:
-        """Return what is stored for ``setting``; if nothing is, train it and store that."""
-        entry = self.find(setting)
-        if entry is None:
-            entry = self._key(setting) | run(setting, self.size, self.dataset)
-            self.entries.append(entry)
-            write_atomic(self.path, "".join(json.dumps(entry) + "\n" for entry in self.entries))
-        return entry
-
-    def _key(self, setting: Setting) -> dict[str, Any]:
-        how = json.dumps(asdict(recipe(setting, self.size)), sort_keys=True)
-        return asdict(setting) | {"protocol": digest(how, self.dataset.digest)[:12]}
-
-
 def trials(activation: str, wiring: str, depth: int) -> Iterator[Setting]:
     """Yield the trainings among which learning rate and slope are chosen."""
     for slope in SLOPES:
@@ -235,22 +177,21 @@ def choose(tried: list[tuple[Setting, dict[str, Any]]]) -> Setting:
     return max(sums, key=lambda setting: sums[setting])
 
 
-def cell(results: Results, activation: str, wiring: str, depth: int, stop: float) -> Cell | None:
+def cell(results: Results[Setting], activation: str, wiring: str, depth: int) -> Cell | None:
     """Return one activation at one depth and wiring; ``None`` if time was up before."""
     tried = []
     for setting in trials(activation, wiring, depth):
-        if time.monotonic() > stop and results.find(setting) is None:
+        entry = results.get(setting)
+        if entry is None:
             return None
-        tried.append((setting, results.get(setting)))
+        tried.append((setting, entry))
     chosen = choose(tried)
-    runs = []
-    for seed in SEEDS:
-        setting = replace(chosen, seed=seed)
-        if time.monotonic() > stop and results.find(setting) is None:
-            return None
-        runs.append(results.get(setting))
+    runs = [results.get(replace(chosen, seed=seed)) for seed in SEEDS]
+    found = [entry for entry in runs if entry is not None]
+    if len(found) < len(SEEDS):
+        return None
     same = [e for s, e in tried if s.slope == SLOPES[0] and s.learning_rate == LEARNING_RATES[0]]
-    return Cell(activation, wiring, depth, chosen.learning_rate, chosen.slope, runs, same)
+    return Cell(activation, wiring, depth, chosen.learning_rate, chosen.slope, found, same)
 
 
 def main() -> None:
@@ -265,12 +206,18 @@ def main() -> None:
     stop = time.monotonic() + 60 * options.minutes
     name = "activations" if options.data == "digits" else f"activations-{options.data}"
     size, dataset = SIZES[options.data], load(options.data, print)
-    results = Results(RESULTS / f"{name}.jsonl", size, dataset)
+    results: Results[Setting] = Results(
+        RESULTS / f"{name}.jsonl",
+        dataset,
+        stop,
+        recipe=lambda setting: recipe(setting, size),
+        run=lambda setting: run(setting, size, dataset),
+    )
     cells = []
     for depth in DEPTHS:
         for wiring in WIRINGS:
             for activation in ACTIVATIONS:
-                found = cell(results, activation, wiring, depth, stop)
+                found = cell(results, activation, wiring, depth)
                 if found is None:
                     continue
                 cells.append(found)
@@ -286,8 +233,7 @@ def main() -> None:
         f"{len(TRIAL_SEEDS)} seeds each",
         "seeds": f"{len(SEEDS)}; a seed gives every activation the same initial weights, "
         "held-back frames, batches and noise",
-        "trainings": f"{len(results.entries)}, "
-        f"{sum(entry['seconds'] for entry in results.entries) / 60:.0f} minutes on one thread",
+        "trainings": f"{len(results.entries)}, {results.minutes:.0f} minutes on one thread",
     }
     text = markdown(cells, DEPTHS, WIRINGS, ACTIVATIONS, protocol)
     write_atomic(RESULTS / f"{name}.md", text)

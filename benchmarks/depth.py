@@ -11,24 +11,21 @@ the end, or when ``--minutes`` have passed, ``depth.md`` is written beside it fr
 """
 
 import argparse
-import json
 import statistics
-import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from activations import RESULTS, hold_back
+from trainings import RESULTS, Results, fit_afresh, hold_back
 
 from htaflow.model.assemble import build_model
 from htaflow.model.block import Hidden
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
 from htaflow.model.dhn import Heaviside
-from htaflow.model.files import digest, write_atomic
-from htaflow.model.fit import accuracy, calibrate, encode, fit
+from htaflow.model.files import write_atomic
+from htaflow.model.fit import accuracy, calibrate, encode
 from htaflow.model.recipe import HeavisideNeurons, Recipe
 from htaflow.model.surrogates import SURROGATES, Surrogate
 
@@ -84,17 +81,9 @@ def run(setting: Setting, dataset: Dataset) -> dict[str, Any]:
         for block in model.blocks:
             if isinstance(block, Hidden | Heaviside):
                 block.activation = Surrogate(setting.activation, SLOPE)
-    with tempfile.TemporaryDirectory() as folder:
-        done = fit(
-            model,
-            how,
-            learned,
-            mode="smooth" if smooth else "hard",
-            seed=setting.seed,
-            epochs=how.epochs,
-            checkpoint=Path(folder) / "checkpoint.safetensors",
-            configuration={},
-        )
+    seconds = fit_afresh(
+        model, how, learned, mode="smooth" if smooth else "hard", seed=setting.seed
+    )
     calibrate(model, encode(model.encoder, learned.x_train))
     return {
         name: accuracy(model, encode(model.encoder, x), torch.from_numpy(y))
@@ -102,35 +91,10 @@ def run(setting: Setting, dataset: Dataset) -> dict[str, Any]:
             ("validation", learned.x_test, learned.y_test),
             ("test", dataset.x_test, dataset.y_test),
         )
-    } | {"seconds": round(done.seconds, 2)}
+    } | {"seconds": seconds}
 
 
-class Results:
-    """The lines of a file: results by setting."""
-
-    def __init__(self, path: Path, dataset: Dataset, stop: float) -> None:
-        self.path = path
-        self.dataset = dataset
-        self.stop = stop
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
-
-    def get(self, setting: Setting) -> dict[str, Any] | None:
-        """Return what is stored for ``setting``; else train it, unless time is up."""
-        how = json.dumps(asdict(recipe(setting)), sort_keys=True)
-        key = asdict(setting) | {"protocol": digest(how, self.dataset.digest)[:12]}
-        for entry in self.entries:
-            if entry.items() >= key.items():
-                return entry
-        if time.monotonic() > self.stop:
-            return None
-        entry = key | run(setting, self.dataset)
-        self.entries.append(entry)
-        write_atomic(self.path, "".join(json.dumps(entry) + "\n" for entry in self.entries))
-        return entry
-
-
-def cell(results: Results, activation: str, normalised: bool, depth: int) -> str:
+def cell(results: Results[Setting], activation: str, normalised: bool, depth: int) -> str:
     """Return one entry of the table: mean and spread over the seeds at the chosen learning rate.
 
     A dash if some of its trainings are missing.
@@ -160,7 +124,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     dataset = load("digits", print)
-    results = Results(RESULTS / "depth.jsonl", dataset, time.monotonic() + 60 * options.minutes)
+    results: Results[Setting] = Results(
+        RESULTS / "depth.jsonl",
+        dataset,
+        time.monotonic() + 60 * options.minutes,
+        recipe=recipe,
+        run=lambda setting: run(setting, dataset),
+    )
     rows = []
     for normalised in (True, False):
         for activation in ACTIVATIONS:
@@ -170,9 +140,8 @@ def main() -> None:
     write_atomic(RESULTS / "depth.md", "\n".join([*_head(results), *rows, ""]))
 
 
-def _head(results: Results) -> list[str]:
+def _head(results: Results[Setting]) -> list[str]:
     """Return what stands before the rows."""
-    minutes = sum(entry["seconds"] for entry in results.entries) / 60
     depths = " | ".join(f"{depth} layers" for depth in DEPTHS)
     return [
         "# Deep Heaviside networks: accuracy against depth",
@@ -183,7 +152,7 @@ def _head(results: Results) -> list[str]:
         f"{BITS} bits, features of 4 bits; Adam, {EPOCHS} epochs, batches of {BATCH}; slope",
         f"{SLOPE} at 0 for all, HTAF's alpha {ALPHA:g}. Few epochs, two seeds, one small data set:",
         "differences of a few points say nothing.",
-        f"{len(results.entries)} trainings, {minutes:.0f} minutes. A dash is not finished.",
+        f"{len(results.entries)} trainings, {results.minutes:.0f} minutes. A dash is not finished.",
         "",
         f"| batch normalisation | activation | {depths} |",
         f"|---|---|{'---|' * len(DEPTHS)}",

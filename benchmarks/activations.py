@@ -34,6 +34,7 @@ from htaflow.model.recipe import Neurons, Recipe
 from htaflow.model.surrogates import SURROGATES, Surrogate
 
 ACTIVATIONS = ("htaf-hard", "htaf-hard-2", "htaf-smooth", *SURROGATES)
+WEIGHTS = "htaf-hard-weights"  # htaf-hard, and the signs of the weights through HTAF too
 DEPTHS = (2, 4, 8, 16)
 WIRINGS = ("dense", "sparse")
 LEARNING_RATES = (0.01, 0.03)
@@ -91,6 +92,7 @@ def recipe(setting: Setting, size: Size) -> Recipe:
         beta=4 * setting.slope / alpha,
         hard_alpha=(alpha, alpha),
         smooth_alpha=SMOOTH_ALPHA,
+        weights="htaf" if setting.activation == WEIGHTS else "straight-through",
     )
 
 
@@ -216,13 +218,13 @@ def main() -> None:
     cells = []
     for depth in DEPTHS:
         for wiring in WIRINGS:
-            for activation in ACTIVATIONS:
+            for activation in (*ACTIVATIONS, WEIGHTS):
                 found = cell(results, activation, wiring, depth)
                 if found is None:
                     continue
                 cells.append(found)
                 accuracies = " ".join(f"{100 * run['test']:.2f}" for run in found.runs)
-                print(f"{depth:2} {wiring:6} {activation:11} test {accuracies} %", flush=True)
+                print(f"{depth:2} {wiring:6} {activation:17} test {accuracies} %", flush=True)
     protocol = {
         "data": f"{options.data}, {len(dataset.x_train)} training frames of which a random fifth "
         f"(by seed) is held back to choose by, {len(dataset.x_test)} test frames",

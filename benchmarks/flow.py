@@ -59,11 +59,11 @@ PLANS = {
     "digits-icbm": Plan(CONCEPTS, SMALL),
     "mnist-up5k": Plan(BINARY, (Build("icebreaker", seeds=3),)),
     "mnist-25f": Plan(BINARY, (Build("ulx3s-25f", clock=80),)),
-    "mnist-conv-s": Plan(CONVOLUTION, SMALL, 100),
+    "mnist-conv-s": Plan(CONVOLUTION, SMALL, 30),
     "mnist-conv": Plan(CONVOLUTION, LARGE, 30),
     "mnist-dhn": Plan(DEEP, LARGE),
-    "mnist-snn": Plan(SPIKING, LARGE),
-    "mnist-icbm": Plan(CONCEPTS, SMALL, 100),
+    "mnist-snn": Plan(SPIKING, LARGE, 40),
+    "mnist-icbm": Plan(CONCEPTS, LARGE, 30),
 }
 RESULTS = Path(__file__).parent / "results"
 TIME_LIMIT = 5400

@@ -29,7 +29,10 @@ RANDOM_FRAMES = 1000
 """Frames simulated when a run has no test set and none were asked for."""
 
 STALLED_FRAMES, STALLED_CYCLES = 500, 2000
-"""At most so many frames, that take so many cycles together, also go through with random stalls."""
+"""At most so many frames, and so many cycles, also go through with random stalls.
+
+No more than are verified at all, but for some that few cannot show.
+"""
 
 
 def verify(
@@ -158,7 +161,7 @@ def _bench(
         outputs.pack(golden.run(network, frames)),
         seed=seed,
         # A few frames at least, however long: what stalls can break shows within one.
-        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_CYCLES // cycles)),
+        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_CYCLES // cycles, len(frames))),
         simulator=simulator,
     )
 

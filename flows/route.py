@@ -43,6 +43,7 @@ class FamilyNames:
     packer: str
     bitstream: str
     cells: dict[str, str]
+    router_options: tuple[str, ...] = ()
 
 
 FAMILIES = {
@@ -63,6 +64,8 @@ FAMILIES = {
         packer="ecppack",
         bitstream="top.bit",
         cells={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "IO": "TRELLIS_IO"},
+        # Where random wires fill a part, the default router takes hours, and this one minutes.
+        router_options=("--router", "router2"),
     ),
 }
 
@@ -78,7 +81,7 @@ def routing(board: Board, seed: int) -> Step:
     arguments += ["--freq", f"{board.clock_mhz:g}", "--seed", str(seed)]
     # A clock that is missed is reported here, with what to do, rather than there.
     arguments += ["--timing-allow-fail", "--report", _REPORT, "--placed-svg", FLOORPLAN]
-    arguments += [names.routed_option, names.routed]
+    arguments += [*names.router_options, names.routed_option, names.routed]
     return Step(
         tool=names.router,
         arguments=tuple(arguments),

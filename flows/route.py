@@ -43,7 +43,8 @@ class FamilyNames:
     packer: str
     bitstream: str
     cells: dict[str, str]
-    router_options: tuple[str, ...] = ()
+    unhurried_router: tuple[str, ...] = ()
+    """Options for a design that has time: it runs at the speed of the board's oscillator."""
 
 
 FAMILIES = {
@@ -64,8 +65,9 @@ FAMILIES = {
         packer="ecppack",
         bitstream="top.bit",
         cells={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "IO": "TRELLIS_IO"},
-        # Where random wires fill a part, the default router takes hours, and this one minutes.
-        router_options=("--router", "router2"),
+        # Where random wires fill a part, the default router takes hours, and this one minutes, but
+        # where both find ways, those of the default are faster.
+        unhurried_router=("--router", "router2"),
     ),
 }
 
@@ -81,7 +83,9 @@ def routing(board: Board, seed: int) -> Step:
     arguments += ["--freq", f"{board.clock_mhz:g}", "--seed", str(seed)]
     # A clock that is missed is reported here, with what to do, rather than there.
     arguments += ["--timing-allow-fail", "--report", _REPORT, "--placed-svg", FLOORPLAN]
-    arguments += [*names.router_options, names.routed_option, names.routed]
+    if board.pll is None:
+        arguments += names.unhurried_router
+    arguments += [names.routed_option, names.routed]
     return Step(
         tool=names.router,
         arguments=tuple(arguments),

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from htaflow.flows.board import known_boards, load_board, parse_board
+from htaflow.flows.route import routing
 from htaflow.hw.board import BoardPins
 from htaflow.model.errors import BadInputError
 
@@ -171,3 +172,14 @@ def test_every_problem_is_told_at_once():
 
 def test_the_example_is_good():
     assert parse_board(GOOD, "mine.toml").device == tomllib.loads(GOOD)["device"]
+
+
+def test_designs_that_have_time_are_routed_by_the_router_that_fills_parts():
+    def router(board):
+        arguments = routing(board, 1).arguments
+        return arguments[arguments.index("--router") + 1] if "--router" in arguments else None
+
+    board = load_board("ulx3s-25f")
+    assert router(board) == "router2"
+    assert router(board.with_clock(80)) is None
+    assert router(load_board("icebreaker")) is None

@@ -31,7 +31,7 @@ RANDOM_FRAMES = 1000
 STALLED_FRAMES, STALLED_CYCLES = 500, 2000
 """At most so many frames, and so many cycles, also go through with random stalls.
 
-No more than are verified at all, but for some that few cannot show.
+No more than were asked for, but for some that few cannot show.
 """
 
 
@@ -87,7 +87,8 @@ def verify(
         else:
             stored.unlink(missing_ok=True)
             progress(f"verify: {len(given)} frames ({origin}), {tool}")
-            bench = _bench(run, network, interface, given, seed, simulator)
+            most = STALLED_FRAMES if frames is None else frames
+            bench = _bench(run, network, interface, given, most, seed, simulator)
             result = {"level": level, "network": network.digest, "frames_from": origin}
             result |= _simulate(network, given, bench, folder, progress)
             result |= {"simulator": tool, "inputs": inputs}
@@ -149,9 +150,11 @@ def _bench(
     network: Network,
     interface: dict[str, Any],
     frames: IntArray,
+    most: int,
     seed: int,
     simulator: Simulator,
 ) -> Bench:
+    """Return the bench that simulates ``frames``, ``most`` of them at most with stalls."""
     inputs, outputs = layouts(network, interface["bus_bits"])
     cycles = max(inputs.beats, interface["interval_cycles"])
     return Bench(
@@ -161,7 +164,7 @@ def _bench(
         outputs.pack(golden.run(network, frames)),
         seed=seed,
         # A few frames at least, however long: what stalls can break shows within one.
-        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_CYCLES // cycles, len(frames))),
+        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_CYCLES // cycles, most)),
         simulator=simulator,
     )
 

@@ -11,6 +11,7 @@ from htaflow.model.binary_network import BinaryNetwork
 from htaflow.model.block import GroupSum
 from htaflow.model.encode import Encoder
 from htaflow.model.lookup import LookupNeurons
+from htaflow.model.recipe import refined_recipe
 from htaflow.model.rewire import UNTIL, rewire, share_now
 
 
@@ -97,5 +98,5 @@ def test_the_share_falls_to_nothing() -> None:
 def test_recipes_without_tables_do_not_rewire() -> None:
     assert zoo.ZOO["digits"].rewiring == 0.0
     tabled = zoo.ZOO["mnist-xs"]
-    assert tabled.rewiring == 0.0 and zoo.refined_recipe(tabled, tabled.epochs).rewiring > 0
+    assert tabled.rewiring == 0.0 and refined_recipe(tabled, tabled.epochs).rewiring > 0
     assert replace(tabled, refinement=None).rewiring == 0.0

@@ -22,6 +22,7 @@ from typing import Any
 from htaflow.flows.board import load_board
 from htaflow.flows.build import build
 from htaflow.flows.convert import convert
+from htaflow.flows.explain import explain
 from htaflow.flows.report import report
 from htaflow.flows.rundir import Run
 from htaflow.model.files import write_atomic, write_json
@@ -100,8 +101,6 @@ def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
     convert(run, target=target, depth=built[0]["depth"], progress=print)
     verified = verify(run, frames=plan.frames, progress=print)
     if Run(run).load_network().concepts is not None:
-        from htaflow.flows.explain import explain
-
         explain(run, progress=print)
     accuracy = f"{100 * trained['accuracy']['golden']:.2f}"
     cycles = ", ".join(_cycles(verified[name]) for name in ("latency_cycles", "interval_cycles"))

@@ -55,27 +55,27 @@ def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
         frames[frame].astype("<i8").tobytes(),
         source_digest("htaflow.model", "htaflow.hw", "htaflow.sim"),
     )
-    stored = unchanged(path, inputs)
-    if stored is not None and _adds_up(stored, frame, head):
+    found = unchanged(path, inputs)
+    if found is not None and _adds_up(found, frame, head):
         progress("explain: unchanged")
-        return describe(network, stored, int(labels[frame]), here.class_names(network))
-    progress(f"explain: simulating frame {frame}")
-    seen = {name: values[0] for name, values in observe(run, frames[frame : frame + 1]).items()}
-    found = {
-        "frame": frame,
-        "class": int(seen["class"][0]),
-        "scores": seen["scores"].tolist(),
-        "concepts": seen["concepts"].tolist(),
-        "network": network.digest,
-        "hardware": hardware,
-        "inputs": inputs,
-    }
-    if not _adds_up(found, frame, head):
-        raise MismatchError(
-            f"{run}: the concepts that the hardware gave for frame {frame} do not add up to its "
-            "scores; this is a fault of htaflow: please report it"
-        )
-    write_json(path, found)
+    else:
+        progress(f"explain: simulating frame {frame}")
+        seen = observe(run, network, frames[frame : frame + 1])
+        found = {
+            "frame": frame,
+            "class": int(seen["class"][0, 0]),
+            "scores": seen["scores"][0].tolist(),
+            "concepts": seen["concepts"][0].tolist(),
+            "network": network.digest,
+            "hardware": hardware,
+            "inputs": inputs,
+        }
+        if not _adds_up(found, frame, head):
+            raise MismatchError(
+                f"{run}: the concepts that the hardware gave for frame {frame} do not add up to "
+                "its scores; this is a fault of htaflow: please report it"
+            )
+        write_json(path, found)
     return describe(network, found, int(labels[frame]), here.class_names(network))
 
 

@@ -14,9 +14,10 @@ from markupsafe import Markup
 
 from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
-from htaflow.flows.rundir import Run, read_needed, unchanged
+from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
+from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.network import Convolution, Dense, Layer, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
@@ -61,12 +62,12 @@ def collect(run: Run, network: Network) -> Facts:
     boards) and listed in ``missing`` with the command that makes it.
     """
     results = {
-        "training": read_needed(run.train, "accuracy", "test_frames"),
-        "rtl": read_needed(run.interface, "latency_cycles", "interval_cycles", "bus_bits", "beats"),
-        "verification": read_needed(
+        "training": _read(run.train, "accuracy", "test_frames"),
+        "rtl": _read(run.interface, "latency_cycles", "interval_cycles", "bus_bits", "beats"),
+        "verification": _read(
             run.verify(), "frames", "mismatches", "latency_cycles", "interval_cycles", "stalled"
         ),
-        **{name: read_needed(run.board_report(name), "LUT", "fmax_mhz") for name in run.boards},
+        **{name: _read(run.board_report(name), "LUT", "fmax_mhz") for name in run.boards},
     }
     stale = _drop_stale(results, network)
     training = results["training"]
@@ -92,6 +93,15 @@ def collect(run: Run, network: Network) -> Facts:
         "versions": _versions(results),
         "rerun": _commands(run, results),
     }
+
+
+def _read(path: Path, *needed: str) -> Facts | None:
+    """Return a result, or ``None``. Raises ``BadInputError`` if it lacks a ``needed`` key."""
+    result = read_result(path)
+    for key in needed:
+        if result is not None and key not in result:
+            raise BadInputError(f"{path}: it lacks '{key}'; delete it and run its step again")
+    return result
 
 
 def _drop_stale(parts: dict[str, Facts | None], network: Network) -> list[str]:

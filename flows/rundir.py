@@ -154,15 +154,6 @@ def read_result(path: Path) -> dict[str, Any] | None:
     return value
 
 
-def read_needed(path: Path, *needed: str) -> dict[str, Any] | None:
-    """Return what :func:`read_result` does. Raises ``BadInputError`` if it lacks a needed key."""
-    result = read_result(path)
-    for key in needed:
-        if result is not None and key not in result:
-            raise BadInputError(f"{path}: it lacks '{key}'; delete it and run its step again")
-    return result
-
-
 def unchanged(result: Path, inputs: str, outputs: Iterable[Path] = ()) -> dict[str, Any] | None:
     """Return the stored result of a step if it need not run again, else ``None``.
 

@@ -1,24 +1,27 @@
 """What the hardware of a run says about some frames, as simulated: not what it should say."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from htaflow.hw.layout import layouts
+from htaflow.hw.layout import OutputLayout
 from htaflow.model import golden
 from htaflow.model.errors import MismatchError
-from htaflow.model.netfile import load_network
-from htaflow.model.network import IntArray
-from htaflow.sim.runner import Bench, Simulator, run_bench
-from htaflow.sim.verify import read_interface
+from htaflow.model.network import IntArray, Network
+from htaflow.sim.runner import Simulator, run_bench
+from htaflow.sim.verify import make_bench, read_interface
 
 
-def observe(run: Path, frames: IntArray, simulator: Simulator = "icarus") -> dict[str, IntArray]:
+def observe(
+    run: Path, network: Network, frames: IntArray, simulator: Simulator = "icarus"
+) -> dict[str, IntArray]:
     """Simulate the hardware of ``run`` on ``frames`` and return its results.
 
     Args:
-        run: the run directory, with ``network.safetensors`` and ``rtl/``.
+        run: the run directory, with ``rtl/``.
+        network: the run's network.
         frames: integers ``[N, features]``, at least one.
         simulator: which one to use.
 
@@ -32,19 +35,10 @@ def observe(run: Path, frames: IntArray, simulator: Simulator = "icarus") -> dic
         SimulationError: the simulation crashed or hung.
         MismatchError: the hardware differs from golden.
     """
-    network = load_network(run / "network.safetensors")
     interface = read_interface(run, network)
-    inputs, outputs = layouts(network, interface["bus_bits"])
-    expected = outputs.pack(golden.run(network, frames))
-    bench = Bench(
-        interface,
-        ((run / "rtl" / "top.v").resolve(),),
-        inputs.pack(golden.check_frames(network, frames)),
-        expected,
-        tests=("full_rate",),
-        simulator=simulator,
-        kept_words=len(frames),
-    )
+    checked = golden.check_frames(network, frames)
+    bench = make_bench(run, network, interface, checked, len(frames), 0, simulator)
+    bench = replace(bench, tests=("full_rate",), kept_words=len(frames))
     with tempfile.TemporaryDirectory(prefix="htaflow-") as name:
         bench.write(Path(name))
         phase = run_bench(Path(name))["full_rate"]
@@ -53,5 +47,6 @@ def observe(run: Path, frames: IntArray, simulator: Simulator = "icarus") -> dic
             f"{run}: hardware and golden differ ({phase['problems'][0]}); "
             f"'htaflow verify {run}' says where"
         )
+    outputs = OutputLayout(network.outputs)
     words = [int(word, 16).to_bytes(outputs.width // 8, "little") for word in phase["words"]]
     return outputs.unpack(np.frombuffer(b"".join(words), np.uint8).reshape(len(words), -1))

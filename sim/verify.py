@@ -88,7 +88,7 @@ def verify(
             stored.unlink(missing_ok=True)
             progress(f"verify: {len(given)} frames ({origin}), {tool}")
             most = STALLED_FRAMES if frames is None else frames
-            bench = _bench(run, network, interface, given, most, seed, simulator)
+            bench = make_bench(run, network, interface, given, most, seed, simulator)
             result = {"level": level, "network": network.digest, "frames_from": origin}
             result |= _simulate(network, given, bench, folder, progress)
             result |= {"simulator": tool, "inputs": inputs}
@@ -145,7 +145,7 @@ def _frames(run: Path, network: Network, count: int | None, seed: int) -> tuple[
     return golden.check_frames(network, given[:count]), "test set"
 
 
-def _bench(
+def make_bench(
     run: Path,
     network: Network,
     interface: dict[str, Any],

@@ -8,6 +8,11 @@ from htaflow.flows.step import Step
 from htaflow.flows.tools import ToolError
 
 NETLIST = "netlist.json"
+"""What nextpnr reads; large, and deleted when it has."""
+
+NETLIST_VERILOG = "netlist.v"
+"""The same netlist as Verilog, which is kept: it can be simulated and proved."""
+
 CELLS = "cells.json"
 
 _SCRIPT = "synth.ys"
@@ -29,12 +34,13 @@ def synthesis(board: Board) -> Step:
     script = [
         "read_verilog board.v",
         f"{command} -top board -json {NETLIST}",
+        f"write_verilog -noattr {NETLIST_VERILOG}",
         f"tee -q -o {CELLS} stat -json",
     ]
     return Step(
         tool="yosys",
         arguments=("-s", _SCRIPT),
-        outputs=(NETLIST, CELLS),
+        outputs=(NETLIST, NETLIST_VERILOG, CELLS),
         log="yosys.log",
         files={_SCRIPT: "".join(f"{line}\n" for line in script)},
     )

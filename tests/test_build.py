@@ -41,6 +41,7 @@ def write(name, text):
 
 if tool == "yosys":
     write("netlist.json", "{}")
+    write("netlist.v", "module board; endmodule\n")
     write("cells.json", json.dumps({"design": {"num_cells_by_type": {"SB_CARRY": 7}}}))
 elif tool.startswith("nextpnr"):
     used = 6000 if fault == "large" else 400
@@ -161,6 +162,7 @@ def test_a_build_for_ice40(run, fake):
     assert report["versions"]["yosys"] == "0.99"
     assert names(folder) == {
         *("board.v", "top.json", "report.json", "top.bin", "floorplan.svg", "cells.json"),
+        "netlist.v",
         *("yosys.log", "nextpnr.log", "icepack.log", "synth.ys", "pins.pcf", "nextpnr.json"),
     }
     serial = json.loads((folder / "top.json").read_text())["serial"]

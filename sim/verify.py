@@ -77,7 +77,7 @@ def verify(
         network.digest,
         given.astype("<i4").tobytes(),
         f"{seed} {tool} cocotb {version('cocotb')}",
-        *(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
+        *(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))),
     )
     stored = folder / f"{level}.json"
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):

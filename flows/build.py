@@ -31,7 +31,6 @@ from htaflow.flows.synth import NETLIST, count_carries, synthesis
 from htaflow.flows.tools import ToolError, find_tool
 from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore, check_pipeline
-from htaflow.hw.packet import OVERHEAD
 from htaflow.hw.target import find_target
 from htaflow.hw.verilog import convert, describe
 from htaflow.model.errors import BadInputError, DoesNotFitError
@@ -286,9 +285,14 @@ def _design(
     interface = describe(core)
     serial = {
         "baud": board.baud,
-        "request_bytes": core.input_layout.beats * core.input_layout.bus_bits // 8 + OVERHEAD,
-        "reply_bytes": core.output_layout.width // 8 + 1 + OVERHEAD,
+        "request_bytes": top.request_bytes,
+        "reply_bytes": top.reply_bytes,
         "quiet_seconds": round(top.quiet_cycles / board.clock_hz, 6),
+        "cycles_a_bit": top.divisor,
+        "quiet_cycles": top.quiet_cycles,
+        "latency_cycles": top.latency,
+        "interval_cycles": top.interval,
+        "reset": board.reset_level,
     }
     header = [
         f"{board.title}: network '{network.name}', digest {network.digest}.",

@@ -107,7 +107,7 @@ def build(
     )
 
     kept = unchanged(here.board_report(target.name), inputs)
-    if kept is not None and kept["met"] and not _same_file(job.final, kept):
+    if kept is not None and kept["met"] and not same_bitstream(job.final, kept):
         kept = None
     fmax = {int(key): float(value) for key, value in kept["fmax_by_seed"].items()} if kept else {}
     if kept is not None and kept["seed"] not in wanted:
@@ -333,8 +333,8 @@ def _met(report: dict[str, Any], board: Board) -> dict[str, Any]:
     )
 
 
-def _same_file(folder: Path, report: dict[str, Any]) -> bool:
-    """Whether the bitstream is there as the report says."""
+def same_bitstream(folder: Path, report: dict[str, Any]) -> bool:
+    """Whether the bitstream in a board's folder is the one that its report describes."""
     path = folder / report["bitstream"]
     return path.is_file() and _sha256(path) == str(report["sha256"])
 

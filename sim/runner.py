@@ -83,6 +83,12 @@ class Bench:
     build_args: tuple[str, ...] = ()
     kept_words: int = 0
 
+    @property
+    def interval(self) -> int:
+        """Cycles between frames at full rate."""
+        part = self.interface if self.port == "stream" else self.interface["serial"]
+        return int(part["interval_cycles"])
+
     def write(self, folder: Path) -> None:
         """Write everything that the bench needs into ``folder``."""
         here = Path(__file__).resolve().parent

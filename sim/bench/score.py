@@ -169,6 +169,15 @@ class Scoreboard:
                 self._frames[index], cycle, show(expected), show(word), index, hint
             )
 
+    def lose(self, cycle: int) -> None:
+        """Count the next frame as one that gave no word."""
+        index = self.received
+        self.received += 1
+        self.mismatches += 1
+        if self.first is None and index < len(self._frames):
+            expected = show(self._word(index, 8 * self._expected.shape[1]))
+            self.first = Difference(self._frames[index], cycle, expected, "nothing", index)
+
     def finish(self, cycle: int, width: int) -> None:
         """Count the frames that gave nothing by the last ``cycle``."""
         missing = len(self._frames) - self.received

@@ -18,7 +18,6 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import cocotb
-import numpy as np
 from cocotb.clock import Clock
 from cocotb.handle import Immediate
 from cocotb.triggers import FallingEdge, First, Timer
@@ -94,8 +93,6 @@ class SerialTB(TB):
         super().__init__(dut, name)
         self.serial = self.interface["serial"]
         self.divisor: int = self.serial["cycles_a_bit"]
-        # What comes back is a status byte, 0, and the result.
-        self.expected = np.insert(self.expected, 0, 0, axis=1)
         self.rules = Rules()
         self._heard: list[Heard] = []
 
@@ -107,7 +104,9 @@ class SerialTB(TB):
     async def start(self) -> None:
         """Start the clock, and wait until the board has come out of reset."""
         dut = self.dut
-        await Timer(PERIOD_NS, "ns")  # what is written at time 0 does not reach all of Icarus's nets
+        await Timer(
+            PERIOD_NS, "ns"
+        )  # what is written at time 0 does not reach all of Icarus's nets
         dut.rx.value = Immediate(1)
         if self.serial["reset"] is not None:
             dut.reset.value = Immediate(1 - self.serial["reset"])
@@ -191,35 +190,32 @@ class SerialTB(TB):
     ) -> Phase:
         """Send ``frames`` one by one, each when the reply before it has come, and compare.
 
-        With ``pauses`` between the bytes, and ``rest`` bits after each reply, no cycle is predicted.
+        With ``pauses`` between the bytes, or ``rest`` bits after replies, no cycle is predicted.
         """
         self.rules = Rules()
         rules, begun, first_cycle = self.rules, time.monotonic(), self.cycle
         scoreboard = Scoreboard(self.expected, frames, rules, self.options["kept_words"])
         report: Callable[[int, int], None] = self.progress(len(frames))
-        size = self.expected.shape[1]
+        size = 1 + self.expected.shape[1]  # a status byte, 0, and the result
         patience = self.serial["latency_cycles"] + 100 * self.divisor
         starts, ends = [], []
         for frame in frames:
             start = self.cycle
             await self.send(line(packet(self.beats[frame].tobytes()), pauses))
             end, payload = await self.reply(size, patience)
-            if end is None or payload is None:
+            result = self._result(frame, end, payload)
+            if result is not None and end is not None:
+                scoreboard.check(end - first_cycle, result)
+                starts.append(start)
+                ends.append(end)
+            else:
+                scoreboard.lose(self.cycle - first_cycle)
                 if rules.count > MAX_LISTED:
                     break
                 await self.wait(2 * self.serial["quiet_cycles"])
-            if payload is not None:
-                word = f"{int.from_bytes(payload, 'little'):0{8 * len(payload)}b}"
-                if payload[0] != 0:
-                    known = STATUS[payload[0]] if payload[0] < len(STATUS) else "unknown"
-                    rules.broken(f"cycle {end}: the board answers frame {frame}: {known}")
-                    await self.wait(2 * self.serial["quiet_cycles"])
-                scoreboard.check((end or 0) - first_cycle, word)
-                starts.append(start)
-                ends.append(end or 0)
             await self.wait(rest * self.divisor)
             report(scoreboard.received, self.cycle - first_cycle)
-        scoreboard.finish(self.cycle - first_cycle, 8 * size)
+        scoreboard.finish(self.cycle - first_cycle, 8 * (size - 1))
         phase = Phase(
             frames=len(frames),
             received=scoreboard.received,
@@ -237,6 +233,16 @@ class SerialTB(TB):
             apart = [after - before for before, after in pairwise(ends)]
             phase.interval = Spread.of(self.serial["interval_cycles"], apart, frames[1:])
         return phase
+
+    def _result(self, frame: int, cycle: int | None, payload: bytes | None) -> str | None:
+        """Return the bits of the result that a reply carries, or ``None`` if it has none."""
+        if not payload:
+            return None
+        if payload[0] != 0:
+            known = STATUS[payload[0]] if payload[0] < len(STATUS) else "an unknown status"
+            self.rules.broken(f"cycle {cycle}: the board answers frame {frame}: {known}")
+            return None
+        return f"{int.from_bytes(payload[1:], 'little'):0{8 * len(payload) - 8}b}"
 
     async def refused(self, runs: Sequence[Sent], status: int | None) -> None:
         """Send something wrong; the board must answer ``status``, or nothing if that is None.

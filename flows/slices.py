@@ -1,0 +1,153 @@
+"""What the slices of an ECP5 do, by their settings.
+
+A slice has two look-up tables (F0, F1), a multiplexer of the two (F5, chosen by M0), one of two
+others (FX, chosen by M1) and two flip-flops (Q0, Q1). Of a tile's eight tables, number ``n`` is in
+slice ``n // 2``, and so for the flip-flops and for the wires A, B, C, D and M. In a carry chain the
+tables make the sum, and the carry goes through both.
+"""
+
+from collections.abc import Callable, Sequence
+
+from htaflow.flows.gates import Control, FlipFlop, Net, Table, simplify
+from htaflow.flows.routing import SLICES
+from htaflow.flows.trellis import Wire
+from htaflow.flows.trellis_config import Tile
+from htaflow.model.errors import BadInputError
+
+Read = Callable[[Wire], Net | None]
+"""Returns the net on a wire, ``None`` if nothing drives it."""
+
+_CHOOSE = 0b11001010
+"""The table of inputs 0, 1 and choice: input 1 where the choice is 1."""
+
+
+class Slice:
+    """One slice of ``tile``; ``read`` returns what its inputs are connected with."""
+
+    def __init__(self, tile: Tile, letter: str, read: Read) -> None:
+        self._tile = tile
+        self._letter = letter
+        self._read = read
+        self._index = SLICES.index(letter)
+        self._mode = self._enum("MODE")
+
+    def table(self, half: int) -> Table:
+        """Return what output F of look-up table ``half`` (0 or 1) is."""
+        function = self._function(half)
+        inputs = [self._input(f"{pin}{half}") for pin in "ABCD"]
+        if self._mode == "CCU2":
+            inputs.append(self._carry_in(half))
+            if self._injects(half):
+                function |= function << 16
+            else:
+                function |= (function ^ 0xFFFF) << 16
+        return self._complete(inputs, function, f"F{half}")
+
+    def carry(self, half: int) -> Table:
+        """Return the carry out of look-up table ``half``.
+
+        It is what comes in where the table is 1, else what the table would be with C = D = 0, or 0
+        if the setting ``INJECT1`` says so.
+        """
+        function = self._function(half)
+        made = 0 if self._injects(half) else (function & 0xF) * 0x1111 & ~function
+        inputs = [self._input(f"{pin}{half}") for pin in "ABCD"]
+        inputs.append(self._carry_in(half))
+        return self._complete(inputs, made | (made | function) << 16, f"carry {half}")
+
+    def multiplexer(self, output: str) -> Table:
+        """Return what F5 or FX is."""
+        if output == "F5":
+            low, high = (f"F{2 * self._index + half}_SLICE" for half in (0, 1))
+            choice = "M0"
+        else:
+            low, high = (f"FX{side}{self._letter}_SLICE" for side in "AB")
+            choice = "M1"
+        inputs = [self._wire(low), self._wire(high), self._input(choice)]
+        return self._complete(inputs, _CHOOSE, output)
+
+    def flip_flop(self, half: int) -> FlipFlop:
+        """Return flip-flop ``half``."""
+        register = f"Q{half}"
+        if self._enum(f"REG{half}.SD") == "1":
+            data = self._wire(f"DI{2 * self._index + half}_SLICE")
+        else:
+            data = self._input(f"M{half}")
+        clock, falling, _ = self._shared("CLK", "CLK")
+        reset, reset_low, number = self._shared("LSR", "LSR")
+        enable_setting = self._enum("CEMUX")
+        enable: Net | None = enable_setting
+        if enable_setting not in ("0", "1"):
+            enable = self._wire(f"CE{self._index}_SLICE")
+        if clock is None or data is None or enable is None:
+            missing = "clock" if clock is None else "data" if data is None else "clock enable"
+            raise BadInputError(f"{self._name(register)}: nothing drives its {missing}")
+        return FlipFlop(
+            data=data,
+            control=Control(
+                clock=clock,
+                falling=falling,
+                enable=enable,
+                enable_low=enable_setting == "INV",
+                reset="0" if reset is None else reset,
+                reset_low=reset_low and reset is not None,
+                at_once=self._tile.enum(f"LSR{number}.SRMODE") == "ASYNC",
+            ),
+            value=int(self._enum(f"REG{half}.REGSET") == "SET"),
+        )
+
+    def _shared(self, signal: str, mux: str) -> tuple[Net | None, bool, int]:
+        """Return the slice's clock or reset, whether it is inverted, and which of the tile's two.
+
+        A slice that takes neither has none.
+        """
+        chosen = [
+            number
+            for number in (0, 1)
+            if (f"MUX{signal}{self._index}", f"{signal}{number}") in self._tile.arcs
+        ]
+        if not chosen:
+            return None, False, 0
+        inverted = self._tile.enum(f"{signal}{chosen[0]}.{mux}MUX") == "INV"
+        net = self._wire(f"{signal}{self._index}_SLICE")
+        if net is None:
+            raise BadInputError(f"{self._name(signal)}: nothing drives {signal}{chosen[0]}")
+        return net, inverted, chosen[0]
+
+    def _carry_in(self, half: int) -> Net | None:
+        if half == 1:
+            return self._wire(f"FCM{self._letter}_SLICE")
+        return self._wire("FCI_SLICE" if self._index == 0 else f"FCI{self._letter}_SLICE")
+
+    def _injects(self, half: int) -> bool:
+        return self._enum(f"CCU2.INJECT1_{half}") == "YES"
+
+    def _function(self, half: int) -> int:
+        return self._tile.word(f"SLICE{self._letter}.K{half}.INIT")
+
+    def _input(self, pin: str) -> Net | None:
+        """Return the net on an input such as ``A1``, which may also be tied to 1."""
+        if self._enum(f"{pin}MUX") == "1":
+            return "1"
+        return self._wire(f"{pin[0]}{2 * self._index + int(pin[1])}_SLICE")
+
+    def _wire(self, name: str) -> Net | None:
+        return self._read(Wire(self._tile.row, self._tile.column, name))
+
+    def _enum(self, name: str) -> str:
+        value = self._tile.enum(f"SLICE{self._letter}.{name}")
+        return "" if value is None else value
+
+    def _complete(self, inputs: Sequence[Net | None], function: int, output: str) -> Table:
+        """Return a table of the inputs on which it depends; something must drive each of them."""
+        named = tuple(f"?{k}" if net is None else net for k, net in enumerate(inputs))
+        table = simplify(Table(named, function))
+        for net in table.inputs:
+            if net.startswith("?"):
+                raise BadInputError(
+                    f"{self._name(output)}: it depends on its input {net[1:]}, which nothing drives"
+                )
+        return table
+
+    def _name(self, what: str) -> str:
+        return f"tile {self._tile.name}: SLICE{self._letter}, {what}"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 Net = str
 """A name that Verilog takes, or ``"0"`` or ``"1"``."""
 
-_CHUNK = 32
+_CHUNK = 64
 """Most bits of a register: each change of one bit is looked at by all that read the others."""
 
 
@@ -160,14 +160,17 @@ def to_verilog(netlist: Netlist, module: str, header: Iterable[str] = ()) -> str
     lines += [f"  wire {net};" for net in (*netlist.flip_flops, *netlist.tables)]
     for net, table in netlist.tables.items():
         lines.append(f"  assign {net} = {_expression(table)};")
-    groups: dict[Control, list[Net]] = defaultdict(list)
-    for net, flip_flop in netlist.flip_flops.items():
-        groups[flip_flop.control].append(net)
-    number = itertools.count()
-    for control in sorted(groups):
-        nets = groups[control]
-        for start in range(0, len(nets), _CHUNK):
-            lines += _register(netlist, control, nets[start : start + _CHUNK], next(number))
+    registers = _registers(netlist)
+    for register in registers:
+        lines += register.declaration
+    processes: dict[tuple[Edge, str], list[_Register]] = defaultdict(list)
+    for register in registers:
+        processes[register.edge, register.reset].append(register)
+    by_edge: dict[Edge, list[str]] = defaultdict(list)
+    for (edge, reset), together in processes.items():
+        by_edge[edge] += _process(reset, together)
+    for edge, body in by_edge.items():
+        lines += [f"  always @({edge}) begin", *(f"    {line}" for line in body), "  end"]
     lines += [f"  assign {port} = {_literal(net)};" for port, net in netlist.outputs.items()]
     return "\n".join([*lines, "endmodule\n"])
 
@@ -179,27 +182,79 @@ def _expression(table: Table) -> str:
     return f"{size}'h{table.function:x} >> {{{', '.join(reversed(table.inputs))}}}"
 
 
-def _register(netlist: Netlist, control: Control, nets: list[Net], number: int) -> list[str]:
-    """Return the lines of one register; its first flip-flop is the lowest bit."""
-    cells = [netlist.flip_flops[net] for net in nets]
+Edge = str
+"""When a process runs, as Verilog."""
+
+
+@dataclass(frozen=True)
+class _Register:
+    """Flip-flops that do the same, as Verilog; conditions that always hold are empty."""
+
+    declaration: list[str]
+    edge: Edge
+    reset: str
+    enable: str
+    clear: str
+    take: str
+
+
+def _registers(netlist: Netlist) -> list[_Register]:
+    groups: dict[Control, list[Net]] = defaultdict(list)
+    for net, flip_flop in netlist.flip_flops.items():
+        groups[flip_flop.control].append(net)
+    result: list[_Register] = []
+    for control, nets in groups.items():
+        for start in range(0, len(nets), _CHUNK):
+            part = nets[start : start + _CHUNK]
+            result.append(_register(netlist, control, part, f"q{len(result)}"))
+    return result
+
+
+def _register(netlist: Netlist, control: Control, nets: list[Net], name: str) -> _Register:
+    """Return one register, called ``name``; its first flip-flop is the lowest bit."""
+    cells = [netlist.flip_flops[net] for net in reversed(nets)]
     width = len(cells)
-    value = f"{width}'b{''.join(str(cell.value) for cell in reversed(cells))}"
-    data = ", ".join(_literal(cell.data) for cell in reversed(cells))
-    edges = f"{'negedge' if control.falling else 'posedge'} {control.clock}"
-    take = f"q{number} <= d{number};"
-    enable, reset = _literal(control.enable), _literal(control.reset)
-    if (control.enable, control.enable_low) != ("1", False):
-        take = f"if ({'!' if control.enable_low else ''}{enable}) {take}"
-    if (control.reset, control.reset_low) != ("0", False):
-        take = f"if ({'!' if control.reset_low else ''}{reset}) q{number} <= {value}; else {take}"
-        if control.at_once and control.reset not in ("0", "1"):
-            edges += f" or {'negedge' if control.reset_low else 'posedge'} {control.reset}"
-    return [
-        f"  wire [{width - 1}:0] d{number} = {{{data}}};",
-        f"  reg [{width - 1}:0] q{number} = {value};",
-        f"  always @({edges}) {take}",
-        f"  assign {{{', '.join(reversed(nets))}}} = q{number};",
-    ]
+    value = f"{width}'b{''.join(str(cell.value) for cell in cells)}"
+    data = ", ".join(_literal(cell.data) for cell in cells)
+    edge = f"{'negedge' if control.falling else 'posedge'} {control.clock}"
+    reset = _condition(control.reset, control.reset_low)
+    if control.at_once and reset not in (_NEVER, _ALWAYS):
+        edge += f" or {'negedge' if control.reset_low else 'posedge'} {control.reset}"
+    return _Register(
+        declaration=[
+            f"  wire [{width - 1}:0] {name}_d = {{{data}}};",
+            f"  reg [{width - 1}:0] {name} = {value};",
+            f"  assign {{{', '.join(reversed(nets))}}} = {name};",
+        ],
+        edge=edge,
+        reset=reset,
+        enable=_condition(control.enable, control.enable_low),
+        clear=f"{name} <= {value};",
+        take=f"{name} <= {name}_d;",
+    )
+
+
+_NEVER, _ALWAYS = "1'b0", "1'b1"
+
+
+def _condition(net: Net, low: bool) -> str:
+    if net in ("0", "1"):
+        return _ALWAYS if (net == "1") != low else _NEVER
+    return f"!{net}" if low else net
+
+
+def _process(reset: str, registers: list[_Register]) -> list[str]:
+    """Return what registers with the same reset do at a clock edge."""
+    takes: dict[str, list[str]] = defaultdict(list)
+    for register in registers:
+        takes[register.enable].append(register.take)
+    body = takes.pop(_ALWAYS, [])
+    for enable, together in takes.items():
+        body.append(f"if ({enable}) begin {' '.join(together)} end")
+    if reset == _NEVER:
+        return body
+    clear = " ".join(register.clear for register in registers)
+    return [f"if ({reset}) begin {clear} end", "else begin", *(f"  {x}" for x in body), "end"]
 
 
 def _literal(net: Net) -> str:

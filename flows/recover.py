@@ -40,8 +40,16 @@ The global set and reset (``GSR``) happens once, at the end of configuration: no
 let the design cause it is understood.
 """
 
-_EMPTY = {"LFE5U-25F": {"DSP_SPINE_UL1": "F2B0 F3B0 F5B0 F11B0 F13B0"}}
-"""By part and kind of tile, the unknown bits that are set in every bitstream, even an empty one."""
+_EMPTY = {
+    "DSP_SPINE_UL1": "F2B0 F3B0 F5B0 F11B0 F13B0",
+    "PVT_COUNT2": "F2B0 F3B0 F5B0 F11B0 F13B0",
+    "LFE5U-85F PICB0": "F0B1",
+    "LFE5U-85F PICB1": "F0B1",
+}
+"""By kind of tile, in one part or in all, the unknown bits that are set in every bitstream.
+
+nextpnr sets them in a design without any logic, too.
+"""
 
 _PADS = {
     "PICL1": ("ABCD", -1, 0),
@@ -84,7 +92,6 @@ def check_settings(configuration: Configuration) -> None:
     """Raise ``BadInputError`` if there is a setting that this module does not understand."""
     for line in configuration.others:
         raise BadInputError(f"the configuration has a '{line}', which is not understood")
-    empty = _EMPTY.get(configuration.part.name, {})
     for tile in configuration.tiles.values():
         known = _KNOWN[_subject(tile)]
         for name, value in [*tile.enums.items(), *tile.words.items()]:
@@ -92,8 +99,10 @@ def check_settings(configuration: Configuration) -> None:
                 raise BadInputError(
                     f"tile {tile.name}: the setting {name} {value} is not understood"
                 )
+        kinds = (tile.kind_name, f"{configuration.part.name} {tile.kind_name}")
+        empty = " ".join(_EMPTY.get(kind, "") for kind in kinds).split()
         for bit in tile.unknown:
-            if bit not in empty.get(tile.kind_name, "").split():
+            if bit not in empty:
                 raise BadInputError(f"tile {tile.name}: nobody knows what bit {bit} does")
 
 

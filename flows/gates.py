@@ -6,14 +6,26 @@ nothing, be they hundreds. A table is a constant shifted right by its inputs, wh
 evaluates fastest.
 """
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 Net = str
 """A name that Verilog takes, or ``"0"`` or ``"1"``."""
+
+LOOP_IDLE = (
+    "RST",
+    "STDBY",
+    "PHASESEL0",
+    "PHASESEL1",
+    "PHASEDIR",
+    "PHASESTEP",
+    "PHASELOADREG",
+    "PLLWAKESYNC",
+    "ENCLKOP",
+)
+"""The inputs of a loop that must be 0."""
 
 _CHUNK = 64
 """Most bits of a register: each change of one bit is looked at by all that read the others."""
@@ -21,8 +33,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Table:
-    """A look-up table: bit ``i`` of ``function`` is the output when the inputs, first lowest, are
-    ``i``."""
+    """A look-up table: where the inputs, the first lowest, are ``i``, it is bit ``i``."""
 
     inputs: tuple[Net, ...]
     function: int
@@ -53,14 +64,33 @@ class FlipFlop:
     value: int
 
 
+@dataclass(frozen=True)
+class Loop:
+    """A phase-locked loop, which makes ``output`` from ``clock``, times feedback by reference.
+
+    ``lock`` says that it does. All of ``idle`` must be 0: they would stop or shift it.
+    """
+
+    clock: Net
+    output: Net
+    lock: Net
+    reference: int
+    feedback: int
+    divisor: int
+    phase: int
+    fed_back: Net
+    idle: tuple[Net, ...]
+
+
 @dataclass
 class Netlist:
-    """Tables and flip-flops by the net that each drives, and the ports of the whole."""
+    """Tables, flip-flops and loops by the nets that each drives, and the ports of the whole."""
 
     inputs: list[Net] = field(default_factory=list)
     outputs: dict[str, Net] = field(default_factory=dict)
     tables: dict[Net, Table] = field(default_factory=dict)
     flip_flops: dict[Net, FlipFlop] = field(default_factory=dict)
+    loops: dict[Net, Loop] = field(default_factory=dict)
 
     def simplified(self) -> "Netlist":
         """Return the same without constants, buffers, unread inputs and what drives no output."""
@@ -77,6 +107,9 @@ class _Simplifier:
     def run(self) -> Netlist:
         self._new.outputs = {port: self._net(net) for port, net in self._old.outputs.items()}
         for net in self._met:  # it grows as it is gone through
+            if net in self._old.loops:
+                self._new.loops[net] = self._loop(self._old.loops[net])
+                continue
             old = self._old.flip_flops[net]
             control = old.control._replace(
                 clock=self._net(old.control.clock),
@@ -85,6 +118,14 @@ class _Simplifier:
             )
             self._new.flip_flops[net] = FlipFlop(self._net(old.data), control, old.value)
         return self._new
+
+    def _loop(self, old: Loop) -> Loop:
+        return replace(
+            old,
+            clock=self._net(old.clock),
+            fed_back=self._net(old.fed_back),
+            idle=tuple(self._net(net) for net in old.idle),
+        )
 
     def _net(self, wanted: Net) -> Net:
         """Return what ``wanted`` comes down to, having simplified the tables behind it."""
@@ -160,6 +201,8 @@ def to_verilog(netlist: Netlist, module: str, header: Iterable[str] = ()) -> str
     lines += [f"  wire {net};" for net in (*netlist.flip_flops, *netlist.tables)]
     for net, table in netlist.tables.items():
         lines.append(f"  assign {net} = {_expression(table)};")
+    for loop in dict.fromkeys(netlist.loops.values()):
+        lines += _instance(loop)
     registers = _registers(netlist)
     for register in registers:
         lines += register.declaration
@@ -180,6 +223,25 @@ def _expression(table: Table) -> str:
         return f"~{table.inputs[0]}"
     size = 1 << len(table.inputs)
     return f"{size}'h{table.function:x} >> {{{', '.join(reversed(table.inputs))}}}"
+
+
+def _instance(loop: Loop) -> list[str]:
+    """Return a loop as the cell that synthesis knows; the model of it is not part of a netlist."""
+    parameters = {
+        "CLKI_DIV": loop.reference,
+        "CLKFB_DIV": loop.feedback,
+        "CLKOP_DIV": loop.divisor,
+        "CLKOP_CPHASE": loop.phase,
+        "CLKOP_ENABLE": '"ENABLED"',
+        "FEEDBK_PATH": '"CLKOP"',
+    }
+    ports = {"CLKI": loop.clock, "CLKFB": loop.fed_back, **dict.fromkeys(LOOP_IDLE, "1'b0")}
+    ports |= {"CLKOP": loop.output, "LOCK": loop.lock}
+    return [
+        f"  wire {loop.output}, {loop.lock};",
+        f"  EHXPLLL #({', '.join(f'.{name}({value})' for name, value in parameters.items())})",
+        f"    {loop.output}_loop ({', '.join(f'.{name}({net})' for name, net in ports.items())});",
+    ]
 
 
 Edge = str

@@ -14,12 +14,17 @@ import re
 from collections.abc import Iterable, Mapping
 
 from htaflow.flows.gates import Net, Netlist, to_verilog
-from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, pad_of
+from htaflow.flows.loops import read_loop
+from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, is_loop, pad_of
 from htaflow.flows.slices import Slice
 from htaflow.flows.trellis import Site, Wire
 from htaflow.flows.trellis_config import Configuration, Tile, parse_configuration
 from htaflow.model.errors import BadInputError
 
+_SECOND_OF_LOOP = (
+    r"CLKO(P|S\d?)_DIV|CLKOP_ENABLE ENABLED|CLKOS\d?_(ENABLE|CPHASE)|CLKO(P|S)_TRIM_POL"
+    r"|OUTDIVIDER_MUX\w DIV\w"
+)
 _KNOWN = {
     "slice": re.compile(
         r"SLICE[A-D]\.([A-DM][01]MUX|CEMUX|GSR|WREMUX|REG[01]\.(REGSET|SD)|CCU2\.INJECT1_[01]"
@@ -32,13 +37,30 @@ _KNOWN = {
         r"PIO[A-D]\.(BASE_TYPE|PULLMODE|DRIVE|SLEWRATE|CLAMP|HYSTERESIS|DIFFRESISTOR"
         r"|TERMINATION\w+|OPENDRAIN OFF)"
     ),
-    "bank": re.compile(r"BANK\.VCCIO"),
+    # Beside a bank's voltage, its tile has what one of the loops lacks room for in its own.
+    "bank": re.compile(r"BANK\.VCCIO|" + _SECOND_OF_LOOP),
+    "second of loop": re.compile(_SECOND_OF_LOOP),
+    # The loop's filter is analogue.
+    "loop": re.compile(
+        r"MODE EHXPLLL|CLK(I|FB)_DIV|CLKOP_CPHASE|CLKOS\d?_[CF]PHASE|INT_LOCK_STICKY|ICP_CURRENT"
+        r"|LPF_\w+|KVCO|FREQ_LOCK_ACCURACY|MFG_\w+"
+    ),
 }
 """The settings that are understood, by what they are about; some only with one value.
 
 The global set and reset (``GSR``) happens once, at the end of configuration: no setting that would
 let the design cause it is understood.
 """
+
+_SUBJECTS = {
+    LOGIC: "slice",
+    "CIB": "constant",
+    "VCIB": "constant",
+    "BANKREF": "bank",
+    "PLL0": "loop",
+    "PLL1": "second of loop",
+}
+"""What a tile's settings are about, by how its kind's name begins; of others, pins."""
 
 _EMPTY = {
     "DSP_SPINE_UL1": "F2B0 F3B0 F5B0 F11B0 F13B0",
@@ -81,6 +103,9 @@ def recover_ecp5(configuration: str, pins: Mapping[str, str], package: str) -> s
     check_settings(parsed)
     sites = {port: parsed.part.site(package, pin) for port, pin in pins.items()}
     netlist = _Recovery(parsed, sites).run().simplified()
+    for loop in netlist.loops.values():
+        if set(loop.idle) != {"0"}:
+            raise BadInputError(f"the loop that makes {loop.output} is stopped or shifted")
     header = [
         f"Recovered from the configuration of an {parsed.part.name}: {len(netlist.tables)} tables,",
         f"{len(netlist.flip_flops)} flip-flops. r26c15_q2: row 26, column 15, flip-flop 2.",
@@ -108,17 +133,18 @@ def check_settings(configuration: Configuration) -> None:
 
 def _subject(tile: Tile) -> str:
     """Return what a tile's settings are about."""
-    if tile.kind_name == LOGIC:
-        return "slice"
-    if tile.kind_name.startswith(("CIB", "VCIB")):
-        return "constant"
-    return "bank" if tile.kind_name.startswith("BANKREF") else "pin"
+    for start, subject in _SUBJECTS.items():
+        if tile.kind_name.startswith(start):
+            return subject
+    return "pin"
 
 
 class _Recovery:
     """Goes from the outputs back to the inputs."""
 
     def __init__(self, configuration: Configuration, sites: Mapping[str, Site]) -> None:
+        self._part = configuration.part
+        self._tiles = configuration.tiles.values()
         self._routing = Routing(configuration)
         self._sites = sites
         self._ports = {site: port for port, site in sites.items()}
@@ -168,8 +194,18 @@ class _Recovery:
             self._waiting.append(source)
         return _name(source)
 
+    def _add_loop(self, source: Wire) -> None:
+        output, lock = (source._replace(name=f"J{name}_PLL") for name in ("CLKOP", "LOCK"))
+        loop = read_loop(self._tiles, self._part, output, lock, self._read)
+        if loop.fed_back != loop.output:
+            raise BadInputError(f"the loop that makes {output} is not fed back from it")
+        self._netlist.loops |= {loop.output: loop, loop.lock: loop}
+
     def _build(self, source: Wire) -> None:
         """Add the cell that drives ``source``."""
+        if is_loop(source):
+            self._add_loop(source)
+            return
         output, which = cell_of(source)
         half = int(which) if which.isdecimal() else 0
         letter = SLICES[half // 2] if which.isdecimal() else which

@@ -14,6 +14,7 @@ SLICES = "ABCD"
 
 _CELL = re.compile(r"(F|Q|F5|FX|FCO|FCM)([0-7]|[A-D]?)_SLICE")
 _PAD = re.compile(r"JPADDI([A-D])_PIO")
+_LOOP = re.compile(r"J(CLKOP|LOCK)_PLL")
 _CLOCK_BUFFER = re.compile(r"G_CLKO_([LRTB]DCC\d+)")
 
 
@@ -76,7 +77,7 @@ class Routing:
             cell = _CELL.fullmatch(here.name)
             if here in self._constants:
                 found.add(self._constants[here])
-            elif cell or _PAD.fullmatch(here.name):
+            elif cell or _PAD.fullmatch(here.name) or _LOOP.fullmatch(here.name):
                 # The carry of a slice that is in no chain is what its neighbour's begins with.
                 if not cell or cell[1] not in ("FCO", "FCM") or self._in_chain(here):
                     found.add(here)
@@ -105,6 +106,11 @@ def cell_of(source: Wire) -> tuple[str, str]:
     found = _CELL.fullmatch(source.name)
     assert found is not None
     return found[1], found[2] or "D"
+
+
+def is_loop(source: Wire) -> bool:
+    """Whether ``source`` is an output of a phase-locked loop."""
+    return _LOOP.fullmatch(source.name) is not None
 
 
 def pad_of(source: Wire) -> str | None:

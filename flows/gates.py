@@ -65,6 +65,21 @@ class FlipFlop:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """Sixteen bits, read at any time and written at a clock edge.
+
+    ``read`` and ``write`` are addresses, the first net lowest; ``control`` has no reset. Bit ``i``
+    of ``value`` is what is at address ``i`` at the start.
+    """
+
+    read: tuple[Net, ...]
+    write: tuple[Net, ...]
+    data: Net
+    control: Control
+    value: int
+
+
+@dataclass(frozen=True)
 class Loop:
     """A phase-locked loop, which makes ``output`` from ``clock``, times feedback by reference.
 
@@ -84,12 +99,13 @@ class Loop:
 
 @dataclass
 class Netlist:
-    """Tables, flip-flops and loops by the nets that each drives, and the ports of the whole."""
+    """Cells by the nets that each drives, and the ports of the whole."""
 
     inputs: list[Net] = field(default_factory=list)
     outputs: dict[str, Net] = field(default_factory=dict)
     tables: dict[Net, Table] = field(default_factory=dict)
     flip_flops: dict[Net, FlipFlop] = field(default_factory=dict)
+    memories: dict[Net, Memory] = field(default_factory=dict)
     loops: dict[Net, Loop] = field(default_factory=dict)
 
     def simplified(self) -> "Netlist":
@@ -106,25 +122,40 @@ class _Simplifier:
 
     def run(self) -> Netlist:
         self._new.outputs = {port: self._net(net) for port, net in self._old.outputs.items()}
+        old, new = self._old, self._new
         for net in self._met:  # it grows as it is gone through
-            if net in self._old.loops:
-                self._new.loops[net] = self._loop(self._old.loops[net])
-                continue
-            old = self._old.flip_flops[net]
-            control = old.control._replace(
-                clock=self._net(old.control.clock),
-                enable=self._net(old.control.enable),
-                reset=self._net(old.control.reset),
-            )
-            self._new.flip_flops[net] = FlipFlop(self._net(old.data), control, old.value)
-        return self._new
+            if net in old.loops:
+                new.loops[net] = self._loop(old.loops[net])
+            elif net in old.memories:
+                new.memories[net] = self._memory(old.memories[net])
+            else:
+                cell = old.flip_flops[net]
+                control = self._control(cell.control)
+                new.flip_flops[net] = FlipFlop(self._net(cell.data), control, cell.value)
+        return new
+
+    def _control(self, old: Control) -> Control:
+        return old._replace(
+            clock=self._net(old.clock),
+            enable=self._net(old.enable),
+            reset=self._net(old.reset),
+        )
+
+    def _memory(self, old: Memory) -> Memory:
+        return Memory(
+            read=tuple(map(self._net, old.read)),
+            write=tuple(map(self._net, old.write)),
+            data=self._net(old.data),
+            control=self._control(old.control),
+            value=old.value,
+        )
 
     def _loop(self, old: Loop) -> Loop:
         return replace(
             old,
             clock=self._net(old.clock),
             fed_back=self._net(old.fed_back),
-            idle=tuple(self._net(net) for net in old.idle),
+            idle=tuple(map(self._net, old.idle)),
         )
 
     def _net(self, wanted: Net) -> Net:
@@ -198,7 +229,8 @@ def to_verilog(netlist: Netlist, module: str, header: Iterable[str] = ()) -> str
     lines += [f"module {module}({', '.join(ports)});"]
     lines += [f"  input {net};" for net in netlist.inputs]
     lines += [f"  output {port};" for port in netlist.outputs]
-    lines += [f"  wire {net};" for net in (*netlist.flip_flops, *netlist.tables)]
+    nets = (*netlist.flip_flops, *netlist.memories, *netlist.tables)
+    lines += [f"  wire {net};" for net in nets]
     for net, table in netlist.tables.items():
         lines.append(f"  assign {net} = {_expression(table)};")
     for loop in dict.fromkeys(netlist.loops.values()):
@@ -269,7 +301,27 @@ def _registers(netlist: Netlist) -> list[_Register]:
         for start in range(0, len(nets), _CHUNK):
             part = nets[start : start + _CHUNK]
             result.append(_register(netlist, control, part, f"q{len(result)}"))
-    return result
+    return result + [
+        _memory(net, memory, f"m{number}")
+        for number, (net, memory) in enumerate(netlist.memories.items())
+    ]
+
+
+def _memory(net: Net, memory: Memory, name: str) -> _Register:
+    """Return the register, called ``name``, that is a memory."""
+    control = memory.control
+    return _Register(
+        declaration=[
+            f"  reg [15:0] {name} = 16'h{memory.value:x};",
+            f"  assign {net} = {name} >> {{{', '.join(map(_literal, reversed(memory.read)))}}};",
+        ],
+        edge=_edge(control),
+        reset=_NEVER,
+        enable=_condition(control.enable, control.enable_low),
+        clear="",
+        take=f"{name}[{{{', '.join(map(_literal, reversed(memory.write)))}}}] <= "
+        f"{_literal(memory.data)};",
+    )
 
 
 def _register(netlist: Netlist, control: Control, nets: list[Net], name: str) -> _Register:
@@ -278,7 +330,7 @@ def _register(netlist: Netlist, control: Control, nets: list[Net], name: str) ->
     width = len(cells)
     value = f"{width}'b{''.join(str(cell.value) for cell in cells)}"
     data = ", ".join(_literal(cell.data) for cell in cells)
-    edge = f"{'negedge' if control.falling else 'posedge'} {control.clock}"
+    edge = _edge(control)
     reset = _condition(control.reset, control.reset_low)
     if control.at_once and reset not in (_NEVER, _ALWAYS):
         edge += f" or {'negedge' if control.reset_low else 'posedge'} {control.reset}"
@@ -294,6 +346,10 @@ def _register(netlist: Netlist, control: Control, nets: list[Net], name: str) ->
         clear=f"{name} <= {value};",
         take=f"{name} <= {name}_d;",
     )
+
+
+def _edge(control: Control) -> Edge:
+    return f"{'negedge' if control.falling else 'posedge'} {control.clock}"
 
 
 _NEVER, _ALWAYS = "1'b0", "1'b1"

@@ -12,14 +12,25 @@ understood is an error, also where no output depends on it.
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from htaflow.flows.board import Board
 from htaflow.flows.gates import Net, Netlist, to_verilog
 from htaflow.flows.loops import read_loop
 from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, is_loop, pad_of
 from htaflow.flows.slices import Slice
+from htaflow.flows.step import Step
 from htaflow.flows.trellis import Site, Wire
 from htaflow.flows.trellis_config import Configuration, Tile, parse_configuration
 from htaflow.model.errors import BadInputError
+from htaflow.model.files import write_atomic
+
+_UNPACKING = Step(
+    tool="ecpunpack",
+    arguments=("--input", "top.bit", "--textcfg", "unpacked.config"),
+    outputs=("unpacked.config",),
+    log="ecpunpack.log",
+)
 
 _SECOND_OF_LOOP = (
     r"CLKO(P|S\d?)_DIV|CLKOP_ENABLE ENABLED|CLKOS\d?_(ENABLE|CPHASE)|CLKO(P|S)_TRIM_POL"
@@ -28,7 +39,7 @@ _SECOND_OF_LOOP = (
 _KNOWN = {
     "slice": re.compile(
         r"SLICE[A-D]\.([A-DM][01]MUX|CEMUX|GSR|WREMUX|REG[01]\.(REGSET|SD)|CCU2\.INJECT1_[01]"
-        r"|MODE (LOGIC|CCU2)|REG[01]\.LSRMODE LSR|K[01]\.INIT)"
+        r"|MODE (LOGIC|CCU2|DPRAM|RAMW)|REG[01]\.LSRMODE LSR|K[01]\.INIT)"
         r"|CLK[01]\.CLKMUX|LSR[01]\.(LSRMUX|SRMODE)"
     ),
     "constant": re.compile(r"CIB\.J\w+MUX"),
@@ -111,6 +122,18 @@ def recover_ecp5(configuration: str, pins: Mapping[str, str], package: str) -> s
         f"{len(netlist.flip_flops)} flip-flops. r26c15_q2: row 26, column 15, flip-flop 2.",
     ]
     return to_verilog(netlist, "board", header)
+
+
+def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: float = 300.0) -> str:
+    """Return :func:`recover_ecp5` of a finished bitstream for ``board``.
+
+    ``ecpunpack`` runs in ``folder``, for at most ``timeout`` seconds, and leaves there what it read
+    and wrote. Raises what :func:`recover_ecp5` does, and ``ToolError`` if ``ecpunpack`` fails.
+    """
+    write_atomic(folder / _UNPACKING.arguments[1], bitstream.read_bytes())
+    _UNPACKING.run(folder, timeout)
+    text = (folder / _UNPACKING.outputs[0]).read_text()
+    return recover_ecp5(text, {name: pin.at for name, pin in board.pins.items()}, board.package)
 
 
 def check_settings(configuration: Configuration) -> None:
@@ -213,6 +236,10 @@ class _Recovery:
         net = _name(source)
         if output == "Q":
             self._netlist.flip_flops[net] = slice_.flip_flop(half % 2)
+        elif output == "F" and slice_.mode == "DPRAM":
+            self._netlist.memories[net] = slice_.memory(half % 2)
+        elif output.startswith("W"):
+            self._netlist.tables[net] = slice_.handed_on(output)
         elif output == "F":
             self._netlist.tables[net] = slice_.table(half % 2)
         elif output in ("FCM", "FCO"):

@@ -12,7 +12,7 @@ LOGIC = "PLC2"
 
 SLICES = "ABCD"
 
-_CELL = re.compile(r"(F|Q|F5|FX|FCO|FCM)([0-7]|[A-D]?)_SLICE")
+_CELL = re.compile(r"(F|Q|F5|FX|FCO|FCM|W[AD]*O[0-3])([0-7]|[A-D]?)_SLICE")
 _PAD = re.compile(r"JPADDI([A-D])_PIO")
 _LOOP = re.compile(r"J(CLKOP|LOCK)_PLL")
 _CLOCK_BUFFER = re.compile(r"G_CLKO_([LRTB]DCC\d+)")

@@ -8,7 +8,7 @@ tables make the sum, and the carry goes through both.
 
 from collections.abc import Callable, Sequence
 
-from htaflow.flows.gates import Control, FlipFlop, Net, Table, simplify
+from htaflow.flows.gates import Control, FlipFlop, Memory, Net, Table, simplify
 from htaflow.flows.routing import SLICES
 from htaflow.flows.trellis import Wire
 from htaflow.flows.trellis_config import Tile
@@ -20,28 +20,75 @@ Read = Callable[[Wire], Net | None]
 _CHOOSE = 0b11001010
 """The table of inputs 0, 1 and choice: input 1 where the choice is 1."""
 
+_HANDED_ON = {
+    "WADO0": "D0",
+    "WADO1": "B0",
+    "WADO2": "C0",
+    "WADO3": "A0",
+    "WDO0": "C1",
+    "WDO1": "A1",
+    "WDO2": "D1",
+    "WDO3": "B1",
+}
+"""Which input of a slice in mode ``RAMW`` comes out where."""
+
 
 class Slice:
-    """One slice of ``tile``; ``read`` returns what its inputs are connected with."""
+    """One slice of ``tile``; ``read`` returns what its inputs are connected with.
+
+    ``mode`` is LOGIC, CCU2 (a carry chain), DPRAM (two memories) or RAMW (what writes those).
+    """
 
     def __init__(self, tile: Tile, letter: str, read: Read) -> None:
         self._tile = tile
         self._letter = letter
         self._read = read
         self._index = SLICES.index(letter)
-        self._mode = self._enum("MODE")
+        self.mode = self._enum("MODE")
 
     def table(self, half: int) -> Table:
         """Return what output F of look-up table ``half`` (0 or 1) is."""
         function = self._function(half)
         inputs = [self._input(f"{pin}{half}") for pin in "ABCD"]
-        if self._mode == "CCU2":
+        if self.mode == "CCU2":
             inputs.append(self._carry_in(half))
             if self._injects(half):
                 function |= function << 16
             else:
                 function |= (function ^ 0xFFFF) << 16
         return self._complete(inputs, function, f"F{half}")
+
+    def memory(self, half: int) -> Memory:
+        """Return look-up table ``half`` as the memory that it is in mode ``DPRAM``.
+
+        It is read like any table, and written at the address on WAD: WAD0 takes the place of D,
+        WAD1 of B, WAD2 of C and WAD3 of A.
+        """
+        read = [self._input(f"{pin}{half}") for pin in "ABCD"]
+        write = [self._wire(f"WAD{bit}{self._letter}_SLICE") for bit in (3, 1, 2, 0)]
+        clock = self._wire(f"WCK{self._index}_SLICE")
+        # The two slices of a tile that are memories are written together.
+        setting = self._tile.enum("SLICEA.WREMUX")
+        enable = setting if setting in ("0", "1") else self._wire(f"WRE{self._index}_SLICE")
+        data = self._wire(f"WD{half}{self._letter}_SLICE")
+        nets = [net for net in (*read, *write, clock, enable, data) if net is not None]
+        if len(nets) < 11:
+            raise BadInputError(f"{self._name('DPRAM')}: nothing drives one of its inputs")
+        falling = self._tile.enum("CLK1.CLKMUX") == "INV"
+        return Memory(
+            read=tuple(nets[:4]),
+            write=tuple(nets[4:8]),
+            data=nets[10],
+            control=Control(nets[8], falling, nets[9], enable_low=setting == "INV"),
+            value=self._function(half),
+        )
+
+    def handed_on(self, output: str) -> Table:
+        """Return what a slice in mode ``RAMW`` gives the memories beside it."""
+        pin = _HANDED_ON[output]
+        if self.mode != "RAMW":
+            raise BadInputError(f"{self._name('MODE')}: it is read as RAMW and is {self.mode}")
+        return self._complete([self._input(pin)], 0b10, output)
 
     def carry(self, half: int) -> Table:
         """Return the carry out of look-up table ``half``.

@@ -1,0 +1,212 @@
+# amaranth: UnusedElaboratable=no
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from side_by_side import build_bitstream, differences
+from test_board import PLL_MODEL, small_network
+
+from htaflow.flows.board import Board, Pin, load_board
+from htaflow.flows.gates import Table, simplify
+from htaflow.flows.recover import recover_bitstream, recover_ecp5
+from htaflow.hw.board import BoardTop, bus_bits
+from htaflow.hw.network import NetworkCore
+from htaflow.hw.packet import encode
+from htaflow.hw.pll import find_settings
+from htaflow.hw.verilog import convert
+from htaflow.model.errors import BadInputError
+
+INPUTS = [*(f"a{i}" for i in range(8)), "s0", "s1", "s2", "enable", "reset", "now"]
+OUTPUTS = [*(f"y{i}" for i in range(8)), *(f"z{i}" for i in range(4)), *(f"n{i}" for i in range(4))]
+OUTPUTS += ["w", "fixed"]
+
+# Carry chains (+, -, <), multiplexers of 2 to 16, and flip-flops with every kind of control.
+EVERYTHING = f"""
+module board(clk, {", ".join(INPUTS + OUTPUTS)});
+  input clk, {", ".join(INPUTS)};
+  output {", ".join(OUTPUTS)};
+  wire [7:0] a = {{a7, a6, a5, a4, a3, a2, a1, a0}};
+  wire [2:0] s = {{s2, s1, s0}};
+  reg [7:0] y = 0, sum = 8'h5a, kept = 3;
+  reg [15:0] line = 16'hbeef;
+  reg [3:0] z = 4'b0110, n = 4'b1001;
+  reg last = 1;
+  wire chosen = line[{{s, a[1]}}];
+  assign {{y7, y6, y5, y4, y3, y2, y1, y0}} = y;
+  assign {{z3, z2, z1, z0}} = z;
+  assign {{n3, n2, n1, n0}} = n;
+  assign w = last ^ (&line[6:0]);
+  assign fixed = 1;
+  always @(posedge clk) begin
+    last <= a[7];
+    line <= {{line[14:0], a[0] ^ line[15]}};
+    if (reset) sum <= 8'h5a; else if (enable) sum <= sum + a;
+    if (!reset & enable) kept <= sum ^ a;
+    if (!enable) y <= {{y[6:0], chosen}} + (a & {{8{{s[0]}}}});
+  end
+  always @(posedge clk or posedge now)
+    if (now) z <= 4'b0110; else z <= {{chosen, sum < a, sum - kept > a, ^a}};
+  always @(negedge clk or negedge reset)
+    if (!reset) n <= 4'b1001; else if (enable) n <= n + s;
+endmodule
+"""
+
+
+def board_with(names: list[str], name: str = "ulx3s-25f") -> Board:
+    """Return a board with these pins, on all four sides of the part."""
+    board = load_board(name)
+    sides = ["G2", "A2", "A7", "A8", "A9", "B4", "B6", "C6", "C8", "E7", "D13", "E17", "H18", "J20"]
+    sides += ["K19", "L18", "M19", "N17", "P19", "R18", "T17", "U18", "N4", "P3", "R3", "M3", "L3"]
+    sides += ["K4", "J3", "H4", "F5", "E4", "D5"]
+    return replace(board, pins=dict(zip(names, map(Pin, sides), strict=False)))
+
+
+def random_inputs(cycles: int) -> list[list[int]]:
+    """Return values for ``INPUTS``; the resets are rare."""
+    chance = np.random.default_rng(1)
+    given = chance.integers(0, 2, (cycles, len(INPUTS)))
+    rare = chance.random((cycles, 2)) < 0.1
+    given[:, -2:] = rare
+    return [list(map(int, row)) for row in given]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> tuple[str, Board]:
+    """Return the configuration of ``EVERYTHING``, unpacked from a bitstream, and its board."""
+    folder = tmp_path_factory.mktemp("everything")
+    board = board_with(["clk", *INPUTS, *OUTPUTS])
+    recover_bitstream(build_bitstream(folder, EVERYTHING, board), board, folder / "recovered")
+    return (folder / "recovered" / "unpacked.config").read_text(), board
+
+
+def recover(configuration: str, board: Board) -> str:
+    return recover_ecp5(
+        configuration, {name: pin.at for name, pin in board.pins.items()}, board.package
+    )
+
+
+def differ(folder: Path, recovered: str, cycles: int) -> int:
+    return differences(
+        folder,
+        EVERYTHING,
+        recovered,
+        inputs=INPUTS,
+        outputs=OUTPUTS,
+        given=random_inputs(cycles),
+    )
+
+
+def test_carries_multiplexers_and_flip_flops_of_all_kinds_are_recovered(everything, tmp_path):
+    configuration, board = everything
+    for used in ("MODE CCU2", "F5A_SLICE", "FX", "SRMODE ASYNC", "CLKMUX INV", "LSRMUX INV"):
+        assert used in configuration
+    assert differ(tmp_path, recover(configuration, board), 10_000) == 0
+
+
+def test_a_fault_in_the_configuration_is_seen(everything, tmp_path):
+    configuration, board = everything
+    chance = np.random.default_rng(3)
+    words = list(re.finditer(r"\.INIT ([01]+)", configuration))
+    seen = 0
+    for word in chance.choice(len(words), 8, replace=False):
+        start, end = words[word].span(1)
+        table = words[word][1].translate(str.maketrans("01", "10"))
+        faulty = configuration[:start] + table + configuration[end:]
+        seen += differ(tmp_path, recover(faulty, board), 2_000) > 0
+    assert seen == 8
+
+
+def test_a_wire_led_elsewhere_is_seen(everything, tmp_path):
+    configuration, board = everything
+    chance = np.random.default_rng(3)
+    arcs = list(re.finditer(r"^arc: ([A-D][0-7] )(\S+)$", configuration, re.MULTILINE))
+    seen = 0
+    for number in chance.choice(len(arcs), 8, replace=False):
+        sink, source = arcs[number].groups()
+        others = {arc[2] for arc in arcs if arc[1] == sink} - {source}
+        start, end = arcs[number].span(2)
+        faulty = configuration[:start] + sorted(others)[0] + configuration[end:]
+        try:
+            seen += differ(tmp_path, recover(faulty, board), 2_000) > 0
+        except BadInputError as error:
+            assert "nothing drives" in str(error)
+            seen += 1
+    assert seen >= 7  # where two inputs have the same value, an exchange is none
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (r"MODE CCU2", "MODE DPRAM", r"SLICE[A-D]\.MODE DPRAM is not understood"),
+        (r"MODE CCU2", "MODE CCU3", r"there is no setting SLICE[A-D]\.MODE CCU3"),
+        (r"enum: (SLICE.\.)GSR", r"enum: \1GRS", r"there is no setting SLICE[A-D]\.GRS DISABLED"),
+        (r"arc: A0 \S+", "arc: A0 F9", "nothing can lead from F9 to A0 there"),
+        (r"arc: A0 (?!F5)\S+", r"\g<0>\narc: A0 F5", "drive R"),
+        (r"\.tile R\d+C", ".tile R99C", "has no such tile"),
+        (r"\.device \S+", ".device LFE5U-26F", "there is no ECP5 called 'LFE5U-26F'; known: LFE5"),
+        (r"\.device \S+", "", "names no device"),
+        (r"\n\.tile", "\n.bram_init 0\n000\n\n.tile", "'.bram_init 0', which is not understood"),
+        (r"enum: CIB.J(\w+)MUX 0", r"unknown: F1B1", "nobody knows what bit F1B1 does"),
+    ],
+)
+def test_what_is_not_understood_is_an_error(everything, before, after, message):
+    configuration, board = everything
+    faulty, count = re.subn(before, after, configuration, count=1)
+    assert count
+    with pytest.raises(BadInputError, match=message):
+        recover(faulty, board)
+
+
+def test_the_pins_in_use_must_be_the_boards(everything):
+    configuration, board = everything
+    fewer = {name: pin for name, pin in board.pins.items() if name != "w"}
+    with pytest.raises(BadInputError, match="a pin is in use that is none of the board's"):
+        recover(configuration, replace(board, pins=fewer))
+    with pytest.raises(BadInputError, match="the pin of 'more' is not in use"):
+        recover(configuration, replace(board, pins={**board.pins, "more": Pin("T1")}))
+    with pytest.raises(BadInputError, match="has no pin 'Z99'"):
+        recover(configuration, replace(board, pins={**board.pins, "more": Pin("Z99")}))
+
+
+def test_a_board_with_a_network_is_recovered_from_its_bitstream(tmp_path):
+    network = small_network(4, signed=False)
+    core = NetworkCore(network, bus_bits(network))
+    board = replace(load_board("ulx3s-25f"), pll=find_settings(25_000_000, 80_000_000))
+    top = BoardTop(
+        core, clock_hz=9_000, baud=1_000, pins=board.top_pins, pll=board.pll, quiet_seconds=0.4
+    )
+    verilog = convert(top, "board", core.modules)
+    bitstream = build_bitstream(tmp_path / "build", verilog, board)
+    recovered = recover_bitstream(bitstream, board, tmp_path / "recovered")
+    assert re.search(r"CLKI_DIV\(5\), \.CLKFB_DIV\(16\), \.CLKOP_DIV\(7\)", recovered)
+
+    values = network.input
+    frames = np.random.default_rng(3).integers(values.low, values.high + 1, (4, 5))
+    line = [1] * 3500
+    for beats in core.input_layout.pack(frames):
+        for byte in encode(beats.tobytes()):
+            bits = (0, *((byte >> i) & 1 for i in range(8)), 1)
+            line += [bit for bit in bits for _ in range(9)]
+        line += [1] * 9 * 120
+    given = [(bit, int(2000 < cycle < 2010)) for cycle, bit in enumerate(line)]
+    found = differences(
+        tmp_path / "simulated",
+        verilog + PLL_MODEL,
+        recovered,
+        inputs=["rx", "reset"],
+        outputs=["tx", "heartbeat", "activity", "wifi_gpio0"],
+        given=given,
+    )
+    assert found == 0
+
+
+def test_a_table_loses_what_it_does_not_depend_on():
+    majority = 0b11101000
+    assert simplify(Table(("a", "b", "1"), majority)) == Table(("a", "b"), 0b1110)
+    assert simplify(Table(("a", "0", "b"), majority)) == Table(("a", "b"), 0b1000)
+    assert simplify(Table(("a", "a", "b"), majority)) == Table(("a",), 0b10)
+    assert simplify(Table(("a", "b", "c"), 0xF0)) == Table(("c",), 0b10)
+    assert simplify(Table(("a", "a"), 0b0110)) == Table((), 0)
+    assert simplify(Table(("x", "b"), 0b0110), {"x": "1"}) == Table(("b",), 0b01)

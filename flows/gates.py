@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 Net = str
-"""A name that Verilog takes, or ``"0"`` or ``"1"``."""
+"""A name that Verilog takes, or ``"0"`` or ``"1"``. Those of ports begin in lower case."""
 
 LOOP_IDLE = (
     "RST",
@@ -272,7 +272,7 @@ def _instance(loop: Loop) -> list[str]:
     return [
         f"  wire {loop.output}, {loop.lock};",
         f"  EHXPLLL #({', '.join(f'.{name}({value})' for name, value in parameters.items())})",
-        f"    {loop.output}_loop ({', '.join(f'.{name}({net})' for name, net in ports.items())});",
+        f"    {loop.output}_OF ({', '.join(f'.{name}({net})' for name, net in ports.items())});",
     ]
 
 
@@ -300,9 +300,9 @@ def _registers(netlist: Netlist) -> list[_Register]:
     for control, nets in groups.items():
         for start in range(0, len(nets), _CHUNK):
             part = nets[start : start + _CHUNK]
-            result.append(_register(netlist, control, part, f"q{len(result)}"))
+            result.append(_register(netlist, control, part, f"REG{len(result)}"))
     return result + [
-        _memory(net, memory, f"m{number}")
+        _memory(net, memory, f"MEM{number}")
         for number, (net, memory) in enumerate(netlist.memories.items())
     ]
 
@@ -336,7 +336,7 @@ def _register(netlist: Netlist, control: Control, nets: list[Net], name: str) ->
         edge += f" or {'negedge' if control.reset_low else 'posedge'} {control.reset}"
     return _Register(
         declaration=[
-            f"  wire [{width - 1}:0] {name}_d = {{{data}}};",
+            f"  wire [{width - 1}:0] {name}_IN = {{{data}}};",
             f"  reg [{width - 1}:0] {name} = {value};",
             f"  assign {{{', '.join(reversed(nets))}}} = {name};",
         ],
@@ -344,7 +344,7 @@ def _register(netlist: Netlist, control: Control, nets: list[Net], name: str) ->
         reset=reset,
         enable=_condition(control.enable, control.enable_low),
         clear=f"{name} <= {value};",
-        take=f"{name} <= {name}_d;",
+        take=f"{name} <= {name}_IN;",
     )
 
 

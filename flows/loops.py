@@ -1,13 +1,12 @@
 """The phase-locked loops of an ECP5, by their settings."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from htaflow.flows.gates import LOOP_IDLE, Loop, Net
+from htaflow.flows.gates import LOOP_IDLE, Loop
+from htaflow.flows.routing import Read
 from htaflow.flows.trellis import Part, Wire
 from htaflow.flows.trellis_config import Tile
 from htaflow.model.errors import BadInputError
-
-Read = Callable[[Wire], Net | None]
 
 
 def read_loop(tiles: Iterable[Tile], part: Part, output: Wire, lock: Wire, read: Read) -> Loop:

@@ -100,8 +100,8 @@ def recover_ecp5(configuration: str, pins: Mapping[str, str], package: str) -> s
 
     Args:
         configuration: what ``ecpunpack`` wrote.
-        pins: for each port the pin it is at, such as ``{"clk": "G2"}``. Which ports are inputs and
-            which outputs is read from the configuration.
+        pins: for each port, its name in lower case, the pin it is at, such as ``{"clk": "G2"}``.
+            Which ports are inputs and which outputs is read from the configuration.
         package: the one that has these pins, such as ``CABGA381``.
 
     Raises:
@@ -119,7 +119,7 @@ def recover_ecp5(configuration: str, pins: Mapping[str, str], package: str) -> s
             raise BadInputError(f"the loop that makes {loop.output} is stopped or shifted")
     header = [
         f"Recovered from the configuration of an {parsed.part.name}: {len(netlist.tables)} tables,",
-        f"{len(netlist.flip_flops)} flip-flops. r26c15_q2: row 26, column 15, flip-flop 2.",
+        f"{len(netlist.flip_flops)} flip-flops. R26C15_Q2: row 26, column 15, flip-flop 2.",
     ]
     return to_verilog(netlist, "board", header)
 
@@ -249,7 +249,7 @@ class _Recovery:
 
 
 def _name(source: Wire) -> Net:
-    return f"r{source.row}c{source.column}_{source.name.removesuffix('_SLICE').lower()}"
+    return f"R{source.row}C{source.column}_{source.name.removesuffix('_SLICE')}"
 
 
 def _directions(tiles: Iterable[Tile]) -> dict[Site, str]:

@@ -1,6 +1,7 @@
 """What is connected with what in a configured ECP5."""
 
 import re
+from collections.abc import Callable
 
 from htaflow.flows.gates import Net
 from htaflow.flows.trellis import Wire
@@ -12,8 +13,13 @@ LOGIC = "PLC2"
 
 SLICES = "ABCD"
 
+Read = Callable[[Wire], Net | None]
+"""Returns the net on a wire, ``None`` if nothing drives it."""
+
 _CELL = re.compile(r"(F|Q|F5|FX|FCO|FCM|W[AD]*O[0-3])([0-7]|[A-D]?)_SLICE")
 _PAD = re.compile(r"JPADDI([A-D])_PIO")
+# What 0 means for the others (CE, CLK, LSR), the database does not say clearly.
+_CONSTANT = re.compile(r"CIB\.(J[A-D][0-7])MUX")
 _LOOP = re.compile(r"J(CLKOP|LOCK)_PLL")
 _CLOCK_BUFFER = re.compile(r"G_CLKO_([LRTB]DCC\d+)")
 
@@ -36,9 +42,9 @@ class Routing:
 
     def _add_constants(self, tile: Tile) -> None:
         for name, value in tile.enums.items():
-            if name.startswith("CIB.") and value in ("0", "1"):
-                wire = Wire(tile.row, tile.column, name.removeprefix("CIB.").removesuffix("MUX"))
-                self._constants[wire] = value
+            constant = _CONSTANT.fullmatch(name)
+            if constant and value in ("0", "1"):
+                self._constants[Wire(tile.row, tile.column, constant[1])] = value
 
     def _add_arcs(self, tile: Tile) -> None:
         for sink, source in tile.arcs:

@@ -6,16 +6,13 @@ slice ``n // 2``, and so for the flip-flops and for the wires A, B, C, D and M. 
 tables make the sum, and the carry goes through both.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from htaflow.flows.gates import Control, FlipFlop, Memory, Net, Table, simplify
-from htaflow.flows.routing import SLICES
+from htaflow.flows.routing import SLICES, Read
 from htaflow.flows.trellis import Wire
 from htaflow.flows.trellis_config import Tile
 from htaflow.model.errors import BadInputError
-
-Read = Callable[[Wire], Net | None]
-"""Returns the net on a wire, ``None`` if nothing drives it."""
 
 _CHOOSE = 0b11001010
 """The table of inputs 0, 1 and choice: input 1 where the choice is 1."""
@@ -48,6 +45,8 @@ class Slice:
 
     def table(self, half: int) -> Table:
         """Return what output F of look-up table ``half`` (0 or 1) is."""
+        if self.mode not in ("LOGIC", "CCU2"):
+            raise BadInputError(f"{self._name(f'F{half}')}: it is read as logic in {self.mode}")
         function = self._function(half)
         inputs = [self._input(f"{pin}{half}") for pin in "ABCD"]
         if self.mode == "CCU2":

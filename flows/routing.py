@@ -20,7 +20,7 @@ _CELL = re.compile(r"(F|Q|F5|FX|FCO|FCM|W[AD]*O[0-3])([0-7]|[A-D]?)_SLICE")
 _PAD = re.compile(r"JPADDI([A-D])_PIO")
 # What 0 means for the others (CE, CLK, LSR), the database does not say clearly.
 _CONSTANT = re.compile(r"CIB\.(J[A-D][0-7])MUX")
-_LOOP = re.compile(r"J(CLKOP|LOCK)_PLL")
+_PLL = re.compile(r"J(CLKOP|LOCK)_PLL")
 _CLOCK_BUFFER = re.compile(r"G_CLKO_([LRTB]DCC\d+)")
 
 
@@ -83,7 +83,7 @@ class Routing:
             cell = _CELL.fullmatch(here.name)
             if here in self._constants:
                 found.add(self._constants[here])
-            elif cell or _PAD.fullmatch(here.name) or _LOOP.fullmatch(here.name):
+            elif cell or _PAD.fullmatch(here.name) or _PLL.fullmatch(here.name):
                 # The carry of a slice that is in no chain is what its neighbour's begins with.
                 if not cell or cell[1] not in ("FCO", "FCM") or self._in_chain(here):
                     found.add(here)
@@ -114,9 +114,9 @@ def cell_of(source: Wire) -> tuple[str, str]:
     return found[1], found[2] or "D"
 
 
-def is_loop(source: Wire) -> bool:
+def is_pll(source: Wire) -> bool:
     """Whether ``source`` is an output of a phase-locked loop."""
-    return _LOOP.fullmatch(source.name) is not None
+    return _PLL.fullmatch(source.name) is not None
 
 
 def pad_of(source: Wire) -> str | None:

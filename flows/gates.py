@@ -7,7 +7,7 @@ evaluates fastest.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -209,6 +209,16 @@ def simplify(table: Table, known: Mapping[Net, Net] = {}) -> Table:
             function = low
             del inputs[k]
     return Table(tuple(inputs), function)
+
+
+def permute(table: Table, order: Sequence[Net]) -> int:
+    """Return the function of ``table`` if its inputs, each a different net, came in ``order``."""
+    places = [order.index(net) for net in table.inputs]
+    result = 0
+    for at in range(1 << len(places)):
+        old = sum((at >> place & 1) << k for k, place in enumerate(places))
+        result |= (table.function >> old & 1) << at
+    return result
 
 
 def _halves(function: int, k: int, count: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The logic in a finished ECP5 bitstream, as Verilog.
 
-``ecpunpack`` turns ``top.bit`` into text (:mod:`htaflow.flows.trellis_config`). From there on this
+``ecpunpack`` turns a bitstream into text (:mod:`htaflow.flows.trellis_config`). From there on this
 module goes backwards from the pins that are outputs: over the multiplexers that are set and the
 connections that are always there to what drives a wire, and on from the inputs of that. Nothing is
 taken from the netlist or from nextpnr's reports, only which pin each port is at, from the board.
@@ -12,25 +12,14 @@ understood is an error, also where no output depends on it.
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from htaflow.flows.board import Board
 from htaflow.flows.gates import Net, Netlist, to_verilog
 from htaflow.flows.plls import read_pll
 from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, is_pll, pad_of
 from htaflow.flows.slices import Slice
-from htaflow.flows.step import Step
 from htaflow.flows.trellis import Site, Wire
 from htaflow.flows.trellis_config import Configuration, Tile, parse_configuration
 from htaflow.model.errors import BadInputError
-from htaflow.model.files import write_atomic
-
-_UNPACKING = Step(
-    tool="ecpunpack",
-    arguments=("--input", "top.bit", "--textcfg", "unpacked.config"),
-    outputs=("unpacked.config",),
-    log="ecpunpack.log",
-)
 
 _SECOND_OF_PLL = (
     r"CLKO(P|S\d?)_DIV|CLKOP_ENABLE ENABLED|CLKOS\d?_(ENABLE|CPHASE)|CLKO(P|S)_TRIM_POL"
@@ -110,6 +99,16 @@ def recover_ecp5(configuration: str, pins: Mapping[str, str], package: str) -> s
             pins in use are not ``pins``.
         MissingToolError: the database of Project Trellis is not here.
     """
+    netlist = recover_netlist(configuration, pins, package)
+    header = [
+        f"Recovered from the configuration of an ECP5: {len(netlist.tables)} tables,",
+        f"{len(netlist.flip_flops)} flip-flops. R26C15_Q2: row 26, column 15, flip-flop 2.",
+    ]
+    return to_verilog(netlist, "board", header)
+
+
+def recover_netlist(configuration: str, pins: Mapping[str, str], package: str) -> Netlist:
+    """Return what :func:`recover_ecp5` writes as Verilog."""
     parsed = parse_configuration(configuration)
     check_settings(parsed)
     sites = {port: parsed.part.site(package, pin) for port, pin in pins.items()}
@@ -117,23 +116,7 @@ def recover_ecp5(configuration: str, pins: Mapping[str, str], package: str) -> s
     for pll in netlist.plls.values():
         if set(pll.idle) != {"0"}:
             raise BadInputError(f"the PLL that makes {pll.output} is stopped or shifted")
-    header = [
-        f"Recovered from the configuration of an {parsed.part.name}: {len(netlist.tables)} tables,",
-        f"{len(netlist.flip_flops)} flip-flops. R26C15_Q2: row 26, column 15, flip-flop 2.",
-    ]
-    return to_verilog(netlist, "board", header)
-
-
-def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: float = 300.0) -> str:
-    """Return :func:`recover_ecp5` of a finished bitstream for ``board``.
-
-    ``ecpunpack`` runs in ``folder``, for at most ``timeout`` seconds, and leaves there what it read
-    and wrote. Raises what :func:`recover_ecp5` does, and ``ToolError`` if ``ecpunpack`` fails.
-    """
-    write_atomic(folder / _UNPACKING.arguments[1], bitstream.read_bytes())
-    _UNPACKING.run(folder, timeout)
-    text = (folder / _UNPACKING.outputs[0]).read_text()
-    return recover_ecp5(text, {name: pin.at for name, pin in board.pins.items()}, board.package)
+    return netlist
 
 
 def check_settings(configuration: Configuration) -> None:

@@ -8,9 +8,10 @@ import pytest
 from side_by_side import build_bitstream, differences
 from test_board import PLL_MODEL, small_network
 
+from htaflow.flows.bitstream import recover_bitstream
 from htaflow.flows.board import Board, Pin, load_board
 from htaflow.flows.gates import Table, simplify
-from htaflow.flows.recover import recover_bitstream, recover_ecp5
+from htaflow.flows.recover import recover_ecp5
 from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.packet import encode

@@ -27,8 +27,8 @@ class Correspondence:
 
     Attributes:
         unproved: the outputs that are not proved the same; none is the proof.
-        unmatched: some cells of the second netlist that are nowhere in the first, nearest to where
-            the two part.
+        unmatched: some cells of the second netlist that are nowhere in the first, near to where the
+            two part: most often the ones that are wrong.
         classes: how many classes the nets have.
         rounds: how many times they were made finer.
     """
@@ -49,10 +49,9 @@ def correspond(first: Netlist, second: Netlist) -> Correspondence:
     if unproved:
         # In the end hardly anything corresponds: what parts first is of interest.
         again = _Classes(first, second)
-        for _ in again.refine():
-            unmatched = again.unmatched()
-            if unmatched:
-                break
+        unmatched = again.unmatched() or next(
+            filter(None, (again.unmatched() for _ in again.refine())), ()
+        )
     return Correspondence(unproved, unmatched, both.count, rounds)
 
 

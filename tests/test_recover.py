@@ -8,10 +8,12 @@ import pytest
 from side_by_side import build_bitstream, differences
 from test_board import PLL_MODEL, small_network
 
-from htaflow.flows.bitstream import recover_bitstream
+from htaflow.flows.bitstream import prove_bitstream, recover_bitstream
 from htaflow.flows.board import Board, Pin, load_board
-from htaflow.flows.gates import Table, simplify
-from htaflow.flows.recover import recover_ecp5
+from htaflow.flows.correspond import correspond
+from htaflow.flows.gates import Netlist, Table, simplify
+from htaflow.flows.netlist_cells import read_netlist
+from htaflow.flows.recover import recover_ecp5, recover_netlist
 from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.packet import encode
@@ -80,11 +82,10 @@ K1 E1 D2 M1 B4 E5 P5 C20 U20 T19 P19 C18 L17 F20 N16 U19 P18 G16 N17
 """
 
 
-def board_with(names: list[str]) -> Board:
-    """Return a board with these pins, on all four sides of the part."""
-    return replace(
-        load_board("ulx3s-25f"), pins=dict(zip(names, map(Pin, _PLACES.split()), strict=True))
-    )
+BOARD = replace(
+    load_board("ulx3s-25f"),
+    pins=dict(zip(["clk", *INPUTS, *OUTPUTS], map(Pin, _PLACES.split()), strict=True)),
+)
 
 
 def random_inputs(cycles: int) -> list[list[int]]:
@@ -97,16 +98,35 @@ def random_inputs(cycles: int) -> list[list[int]]:
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory) -> tuple[str, Board]:
+def built(tmp_path_factory) -> Path:
+    """Return the folder in which ``EVERYTHING`` was built."""
+    folder = tmp_path_factory.mktemp("built")
+    build_bitstream(folder, EVERYTHING, BOARD)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def everything(built, tmp_path_factory) -> tuple[str, Board]:
     """Return the configuration of ``EVERYTHING``, unpacked from a bitstream, and its board."""
-    folder = tmp_path_factory.mktemp("everything")
-    board = board_with(["clk", *INPUTS, *OUTPUTS])
-    recover_bitstream(build_bitstream(folder, EVERYTHING, board), board, folder / "recovered")
-    return (folder / "recovered" / "unpacked.config").read_text(), board
+    folder = tmp_path_factory.mktemp("unpacked")
+    recover_bitstream(built / "top.bit", BOARD, folder)
+    return (folder / "unpacked.config").read_text(), BOARD
+
+
+@pytest.fixture(scope="module")
+def netlist(built, tmp_path_factory) -> Netlist:
+    """Return what Yosys made of ``EVERYTHING``."""
+    return read_netlist(built / "netlist.v", tmp_path_factory.mktemp("netlist"))
 
 
 def recover(configuration: str, board: Board) -> str:
     return recover_ecp5(
+        configuration, {name: pin.at for name, pin in board.pins.items()}, board.package
+    )
+
+
+def recovered_netlist(configuration: str, board: Board) -> Netlist:
+    return recover_netlist(
         configuration, {name: pin.at for name, pin in board.pins.items()}, board.package
     )
 
@@ -153,6 +173,32 @@ def test_a_fault_in_the_configuration_is_seen(everything, tmp_path):
             seen.append(differ(tmp_path, faulty, 2_000) > 0)
     assert len(seen) > 6
     assert all(seen)
+
+
+def test_the_bitstream_is_proved_to_be_the_netlist(everything, netlist):
+    configuration, board = everything
+    found = correspond(netlist, recovered_netlist(configuration, board))
+    assert found.unproved == ()
+    assert found.classes > 150
+
+
+def test_no_flipped_bit_passes_the_proof(everything, netlist):
+    configuration, board = everything
+    chance = np.random.default_rng(4)
+    words = list(re.finditer(r"\.INIT ([01]+)", configuration))
+    good, named = recover(configuration, board), []
+    for number in chance.choice(len(words), 40, replace=False):
+        at = words[number].start(1) + int(chance.integers(16))
+        flipped = "10"[int(configuration[at])]
+        faulty = configuration[:at] + flipped + configuration[at + 1 :]
+        if recover(faulty, board) == good:
+            continue
+        found = correspond(netlist, recovered_netlist(faulty, board))
+        assert found.unproved
+        tile = configuration[:at].rpartition(".tile ")[2].partition(":")[0]
+        named.append(any(net.startswith(f"{tile}_") for net in found.unmatched))
+    assert len(named) > 20
+    assert sum(named) > len(named) / 2
 
 
 def test_a_wire_led_elsewhere_is_seen(everything, tmp_path):
@@ -242,6 +288,8 @@ def test_a_board_with_a_network_is_recovered_from_its_bitstream(tmp_path, name, 
         given=given,
     )
     assert found == 0
+    netlist = tmp_path / "build" / "netlist.v"
+    assert prove_bitstream(bitstream, netlist, board, tmp_path / "proof").unproved == ()
 
 
 def test_a_table_loses_what_it_does_not_depend_on():

@@ -10,6 +10,7 @@ from htaflow.flows.correspond import Correspondence, correspond
 from htaflow.flows.netlist_cells import read_netlist
 from htaflow.flows.recover import recover_ecp5, recover_netlist
 from htaflow.flows.step import Step
+from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_atomic
 
 TIMEOUT = 300.0
@@ -35,11 +36,12 @@ def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: floa
         timeout: seconds it may take.
 
     Raises:
-        BadInputError: see :func:`htaflow.flows.recover.recover_ecp5`.
+        BadInputError: see :func:`htaflow.flows.recover.recover_ecp5`; or the board has no ECP5.
         MissingToolError: ``ecpunpack`` is absent.
         ToolError: it failed.
     """
-    return recover_ecp5(_unpack(bitstream, folder, timeout), _pins(board), board.package)
+    configuration = _unpack(bitstream, board, folder, timeout)
+    return recover_ecp5(configuration, _pins(board), board.package)
 
 
 def prove_bitstream(
@@ -50,12 +52,16 @@ def prove_bitstream(
     The arguments, and what it raises, are as for :func:`recover_bitstream`; Yosys reads the
     netlist.
     """
-    configuration = _unpack(bitstream, folder, timeout)
+    configuration = _unpack(bitstream, board, folder, timeout)
     recovered = recover_netlist(configuration, _pins(board), board.package)
     return correspond(read_netlist(netlist, folder, timeout), recovered)
 
 
-def _unpack(bitstream: Path, folder: Path, timeout: float) -> str:
+def _unpack(bitstream: Path, board: Board, folder: Path, timeout: float) -> str:
+    if board.family != "ecp5":
+        raise BadInputError(
+            f"{board.name}: this reads the bitstream of an ECP5, not {board.family}"
+        )
     write_atomic(folder / "top.bit", bitstream.read_bytes())
     _UNPACKING.run(folder, timeout)
     return (folder / "unpacked.config").read_text()

@@ -292,6 +292,11 @@ def test_a_board_with_a_network_is_recovered_from_its_bitstream(tmp_path, name, 
     assert prove_bitstream(bitstream, netlist, board, tmp_path / "proof").unproved == ()
 
 
+def test_a_board_without_an_ecp5_is_refused(built, tmp_path):
+    with pytest.raises(BadInputError, match="icebreaker: this reads the bitstream of an ECP5"):
+        recover_bitstream(built / "top.bit", load_board("icebreaker"), tmp_path)
+
+
 def test_a_table_loses_what_it_does_not_depend_on():
     majority = 0b11101000
     assert simplify(Table(("a", "b", "1"), majority)) == Table(("a", "b"), 0b1110)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows import recover_ice40
+from htaflow.flows import bitstream, recover_ice40
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
@@ -179,14 +179,15 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     folder = run.path / "verify" / f"bitstream-{board.name}"
     verilog, made = folder / "recovered.v", folder / _MADE
-    recover = {"ice40": recover_ice40.recover_bitstream}[board.family]
+    recover = _RECOVER[board.family]
     inputs = digest(report["sha256"], repr(board), source_digest("htaflow.flows"))
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
         if unchanged(made, inputs, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
             made.unlink(missing_ok=True)
-            bitstream = run.board(board.name) / report["bitstream"]
-            write_atomic(verilog, recover(bitstream, board, folder, TIMEOUT))
+            file = run.board(board.name) / report["bitstream"]
+            text = recover(file, board, folder, TIMEOUT)
+            write_atomic(verilog, text + (PLL_MODEL if board.with_pll_of(report) else ""))
             write_json(made, {"inputs": inputs})
     return Design(
         level=f"bitstream-{board.name}",

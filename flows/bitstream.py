@@ -1,27 +1,39 @@
 """What is in a board's finished bitstream: as Verilog, and whether it is the netlist.
 
-For the ECP5; the bitstream of an iCE40 is read by Project IceStorm's own tools.
+An ECP5's is read by :mod:`htaflow.flows.recover`; that of an iCE40 by Project IceStorm's tools:
+``iceunpack`` turns it into text, and ``icebox_vlog`` that into a list of tables and flip-flops
+(:mod:`htaflow.flows.icebox`), with IceStorm's database alone. In both, only which port is at which
+pin comes from the board's description; nothing is taken from the netlist or from nextpnr.
 """
 
 from pathlib import Path
 
 from htaflow.flows.board import Board
 from htaflow.flows.correspond import Correspondence, correspond
+from htaflow.flows.gates import Netlist, to_verilog
+from htaflow.flows.icebox import read_icebox
 from htaflow.flows.netlist_cells import read_netlist
-from htaflow.flows.recover import recover_ecp5, recover_netlist
+from htaflow.flows.recover import recover_netlist
 from htaflow.flows.step import Step
-from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_atomic
 
 TIMEOUT = 300.0
 """Seconds that each tool may take."""
 
-_UNPACKING = Step(
+_ECP5_UNPACKING = Step(
     tool="ecpunpack",
     arguments=("--input", "top.bit", "--textcfg", "unpacked.config"),
     outputs=("unpacked.config",),
     log="ecpunpack.log",
 )
+_ICE40_UNPACKING = Step(
+    tool="iceunpack",
+    arguments=("top.bin", "unpacked.asc"),
+    outputs=("unpacked.asc",),
+    log="iceunpack.log",
+)
+_LISTING = "icebox_vlog.log"
+"""``icebox_vlog`` prints what it finds; its log is its output, below the line that started it."""
 
 
 def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: float = TIMEOUT) -> str:
@@ -30,18 +42,23 @@ def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: floa
     It is complete, but for a model of the PLL (``EHXPLLL``) if there is one, as in ``board.v``.
 
     Args:
-        bitstream: what ``build`` made, ``top.bit``.
+        bitstream: what ``build`` made, ``top.bit`` or ``top.bin``.
         board: the board it is for.
-        folder: where ``ecpunpack`` runs; what it read and wrote stays there.
-        timeout: seconds it may take.
+        folder: where the tools run; what they read and wrote stays there.
+        timeout: seconds that each may take.
 
     Raises:
-        BadInputError: see :func:`htaflow.flows.recover.recover_ecp5`; or the board has no ECP5.
-        MissingToolError: ``ecpunpack`` is absent.
+        BadInputError: something in it is not understood: a setting, a block such as a memory, a
+            second driver of a wire.
+        MissingToolError: a tool is absent.
         ToolError: it failed.
     """
-    configuration = _unpack(bitstream, board, folder, timeout)
-    return recover_ecp5(configuration, _pins(board), board.package)
+    netlist = recover(bitstream, board, folder, timeout)
+    header = [
+        f"Recovered from the bitstream of an {board.family}: {len(netlist.tables)} tables,",
+        f"{len(netlist.flip_flops)} flip-flops.",
+    ]
+    return to_verilog(netlist, "board", header)
 
 
 def prove_bitstream(
@@ -52,20 +69,27 @@ def prove_bitstream(
     The arguments, and what it raises, are as for :func:`recover_bitstream`; Yosys reads the
     netlist.
     """
-    configuration = _unpack(bitstream, board, folder, timeout)
-    recovered = recover_netlist(configuration, _pins(board), board.package)
+    recovered = recover(bitstream, board, folder, timeout)
     return correspond(read_netlist(netlist, folder, timeout), recovered)
 
 
-def _unpack(bitstream: Path, board: Board, folder: Path, timeout: float) -> str:
-    if board.family != "ecp5":
-        raise BadInputError(
-            f"{board.name}: this reads the bitstream of an ECP5, not {board.family}"
-        )
-    write_atomic(folder / "top.bit", bitstream.read_bytes())
-    _UNPACKING.run(folder, timeout)
-    return (folder / "unpacked.config").read_text()
-
-
-def _pins(board: Board) -> dict[str, str]:
-    return {name: pin.at for name, pin in board.pins.items()}
+def recover(bitstream: Path, board: Board, folder: Path, timeout: float = TIMEOUT) -> Netlist:
+    """Return the logic that :func:`recover_bitstream` writes as Verilog."""
+    pins = {name: pin.at for name, pin in board.pins.items()}
+    if board.family == "ecp5":
+        write_atomic(folder / "top.bit", bitstream.read_bytes())
+        _ECP5_UNPACKING.run(folder, timeout)
+        configuration = (folder / "unpacked.config").read_text()
+        return recover_netlist(configuration, pins, board.package)
+    write_atomic(folder / "top.bin", bitstream.read_bytes())
+    _ICE40_UNPACKING.run(folder, timeout)
+    ports = "".join(f"set_io {name} {at}\n" for name, at in pins.items())
+    listing = Step(
+        tool="icebox_vlog",
+        arguments=("-l", "-d", board.package, "-p", "ports.pcf", "unpacked.asc"),
+        outputs=(_LISTING,),
+        log=_LISTING,
+        files={"ports.pcf": ports},
+    )
+    listing.run(folder, timeout)
+    return read_icebox((folder / _LISTING).read_text().splitlines()[1:]).simplified()

@@ -4,6 +4,7 @@
 
 import contextlib
 import hashlib
+import json
 import shutil
 import tempfile
 import time
@@ -90,7 +91,12 @@ def build(
     steps = (synthesis(target), routing(target, 0), packing(target))  # but for the seed
     versions = {step.tool: find_tool(step.tool).version for step in steps}
     verilog, interface = _design(here.load_network(), target, pipeline, depth)
-    inputs = digest(verilog, *(step.digest for step in steps), repr(sorted(versions.items())))
+    inputs = digest(
+        verilog,
+        json.dumps(interface, sort_keys=True),
+        *(step.digest for step in steps),
+        repr(sorted(versions.items())),
+    )
     job = _Job(
         board=target,
         final=here.board(target.name),

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows import bitstream, recover_ice40
+from htaflow.flows.bitstream import recover_bitstream
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
-from htaflow.flows.cells import UnknownCellError, simulable
+from htaflow.flows.netlist_cells import UnknownCellError, netlist_of
+from htaflow.flows.ordered import to_ordered_verilog
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.flows.synth import NETLIST, NETLIST_VERILOG, core_synthesis
 from htaflow.flows.tools import find_tool
@@ -129,7 +130,7 @@ def _designs(
 def netlist_design(run: Run, network: Network, family: str, progress: Progress) -> Design:
     """Synthesise ``RUN/rtl/top.v`` for ``family``, and return the netlist as what is simulated.
 
-    Its cells are put in order first (:mod:`htaflow.flows.cells`), which simulates a hundred times
+    Its cells are put in order first (:mod:`htaflow.flows.ordered`), which simulates a hundred times
     as fast; a netlist with a cell that is not known there is simulated in Yosys's own models.
     """
     source = rtl_design(run.path, network)
@@ -149,9 +150,9 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
             netlist = json.loads((folder / NETLIST).read_text())
             (folder / NETLIST).unlink()
             try:
-                write_atomic(ordered, simulable(netlist, "top"))
+                write_atomic(ordered, to_ordered_verilog(netlist_of(netlist, "top"), "top"))
             except UnknownCellError as error:
-                progress(f"verify netlist-{family}: it has a {error}: simulated in Yosys's models")
+                progress(f"verify netlist-{family}: {error}; it is simulated in Yosys's models")
                 write_atomic(cells, cell_models(family))
             write_json(made, {"inputs": inputs})
     in_models = cells.exists()
@@ -179,15 +180,13 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     folder = run.path / "verify" / f"bitstream-{board.name}"
     verilog, made = folder / "recovered.v", folder / _MADE
-    recover = _RECOVER[board.family]
     inputs = digest(report["sha256"], repr(board), source_digest("htaflow.flows"))
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
         if unchanged(made, inputs, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
             made.unlink(missing_ok=True)
             file = run.board(board.name) / report["bitstream"]
-            text = recover(file, board, folder, TIMEOUT)
-            write_atomic(verilog, text + (PLL_MODEL if board.with_pll_of(report) else ""))
+            write_atomic(verilog, recover_bitstream(file, board, folder, TIMEOUT) + PLL_MODEL)
             write_json(made, {"inputs": inputs})
     return Design(
         level=f"bitstream-{board.name}",
@@ -199,6 +198,20 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
         facts={"bitstream": report["sha256"]},
     )
 
+
+PLL_MODEL = """
+// Of the PLL what matters to the logic: the bench's clock is the one that the PLL makes.
+module EHXPLLL #(
+  parameter CLKI_DIV = 1, CLKFB_DIV = 1, CLKOP_DIV = 1, CLKOP_CPHASE = 0, CLKOP_FPHASE = 0,
+  parameter FEEDBK_PATH = "", CLKOP_ENABLE = "", OUTDIVIDER_MUXA = ""
+) (
+  input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG,
+  input PLLWAKESYNC, ENCLKOP, output CLKOP, output LOCK
+);
+  assign CLKOP = CLKI;
+  assign LOCK = 1;
+endmodule
+"""
 
 _MADE = "made.json"
 """From which inputs a level's Verilog was made."""

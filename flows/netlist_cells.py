@@ -1,9 +1,11 @@
-"""The netlist that Yosys makes for an ECP5, read from the Verilog that a build keeps.
+"""The netlist that Yosys makes, read from the Verilog that a build keeps.
 
-The cells are those of Yosys's ``cells_sim.v`` for this family.
+The cells are those of Yosys's ``cells_sim.v`` of each family: iCE40, ECP5 and Gowin. A test
+compares what they do here with those models.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,16 @@ from htaflow.flows.step import Step
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_atomic
 
-_MULTIPLEXERS = {"PFUMX": ("BLUT", "ALUT", "C0"), "L6MUX21": ("D0", "D1", "SD")}
+_MULTIPLEXERS = {
+    "PFUMX": ("BLUT", "ALUT", "C0", "Z"),
+    "L6MUX21": ("D0", "D1", "SD", "Z"),
+    **{f"MUX2_LUT{size}": ("I0", "I1", "S0", "O") for size in range(5, 9)},
+}
+"""What 0 and 1 choose, what chooses, and the output."""
+
+_ICE40_FLIP_FLOP = re.compile(r"SB_DFF(?P<falling>N?)(?P<enable>E?)(?P<reset>SR|SS|R|S|)")
+_GOWIN_FLIP_FLOP = re.compile(r"DFF(?P<falling>N?)(?P<reset>[RSCP]?)(?P<enable>E?)")
+_GOWIN_RESETS = {"R": "RESET", "S": "SET", "C": "CLEAR", "P": "PRESET"}
 _READING = Step(
     tool="yosys",
     arguments=("-q", "-s", "read.ys"),
@@ -26,12 +37,23 @@ _READING = Step(
 def read_netlist(verilog: Path, folder: Path, timeout: float = 300.0) -> Netlist:
     """Return the netlist of module ``board`` in ``verilog``, which Yosys reads in ``folder``.
 
-    Raises ``BadInputError`` for a cell that is not understood, and ``ToolError`` if Yosys fails.
+    Raises ``UnknownCellError`` for a cell that is not understood, and ``ToolError`` if Yosys fails.
     """
     write_atomic(folder / "netlist.v", verilog.read_bytes())
     _READING.run(folder, timeout)
-    module = json.loads((folder / "cells.json").read_text())["modules"]["board"]
-    return _Reader(module).run().simplified()
+    return netlist_of(json.loads((folder / "cells.json").read_text()), "board").simplified()
+
+
+def netlist_of(design: Mapping[str, Any], module: str) -> Netlist:
+    """Return ``module`` of the flat ``design`` that Yosys wrote as JSON.
+
+    A port of several bits is a port ``NAME[INDEX]`` a bit. Raises ``UnknownCellError``.
+    """
+    return _Reader(design["modules"][module]).run()
+
+
+class UnknownCellError(BadInputError):
+    """The netlist has a cell that is not understood here."""
 
 
 class _Reader:
@@ -41,18 +63,22 @@ class _Reader:
         self._inputs: dict[int, Net] = {}
 
     def run(self) -> Netlist:
-        for name, port in self._module["ports"].items():
-            if len(port["bits"]) != 1:
-                raise BadInputError(f"port '{name}' of the netlist has more than one bit")
-            if port["direction"] == "input":
-                self._netlist.inputs.append(name)
-                self._inputs[port["bits"][0]] = name
-        for name, port in self._module["ports"].items():
-            if port["direction"] == "output":
-                self._netlist.outputs[name] = self._net(port["bits"][0])
+        for way in ("input", "output"):  # inputs first: an output may be one of them
+            for name, port in self._module["ports"].items():
+                if port["direction"] == way:
+                    self._add_port(name, way, port["bits"])
         for name, cell in self._module["cells"].items():
             self._add(name, cell)
         return self._netlist
+
+    def _add_port(self, name: str, way: str, bits: list[int | str]) -> None:
+        for index, bit in enumerate(bits):
+            own = name if len(bits) == 1 else f"{name}[{index}]"
+            if way == "output":
+                self._netlist.outputs[own] = self._net(bit)
+            else:
+                self._netlist.inputs.append(own)
+                self._inputs[int(bit)] = own
 
     def _net(self, bit: int | str) -> Net:
         if isinstance(bit, str):
@@ -67,13 +93,29 @@ class _Reader:
             for index, bit in enumerate(bits)
         }
         tables = self._netlist.tables
-        if kind == "LUT4":
+        if kind == "SB_LUT4":
+            inputs = tuple(pins.get(f"I{place}", "0") for place in range(4))
+            tables[pins["O"]] = Table(inputs, int(parameters["LUT_INIT"], 2))
+        elif kind == "SB_CARRY":
+            inputs = tuple(pins.get(pin, "0") for pin in ("I0", "I1", "CI"))
+            tables[pins["CO"]] = Table(inputs, 0b11101000)
+        elif found := _ICE40_FLIP_FLOP.fullmatch(kind):
+            self._add_ice40_flip_flop(found, pins)
+        elif "F" in pins and kind in ("LUT1", "LUT2", "LUT3", "LUT4"):  # Gowin's
+            inputs = tuple(pins[f"I{place}"] for place in range(int(kind[-1])))
+            tables[pins["F"]] = Table(inputs, int(parameters["INIT"], 2))
+        elif kind in ("GND", "VCC"):
+            tables[pins[kind[0]]] = Table((), int(kind == "VCC"))
+        elif found := _GOWIN_FLIP_FLOP.fullmatch(kind):
+            self._add_gowin_flip_flop(found, pins)
+        elif kind == "LUT4":
             inputs = tuple(pins.get(pin, "1") for pin in "ABCD")
             tables[pins["Z"]] = Table(inputs, int(parameters["INIT"], 2))
         elif kind in _MULTIPLEXERS:
-            tables[pins["Z"]] = Table(tuple(pins[pin] for pin in _MULTIPLEXERS[kind]), 0b11001010)
+            *inputs_of, output = _MULTIPLEXERS[kind]
+            tables[pins[output]] = Table(tuple(pins[pin] for pin in inputs_of), 0b11001010)
         elif kind == "CCU2C":
-            self._add_carry(name, parameters, pins)
+            self._add_carry(parameters, pins)
         elif kind == "TRELLIS_FF":
             self._netlist.flip_flops[pins["Q"]] = _flip_flop(name, parameters, pins)
         elif kind == "TRELLIS_DPR16X4":
@@ -81,11 +123,40 @@ class _Reader:
         elif kind == "EHXPLLL":
             self._add_pll(parameters, pins)
         elif kind != "$scopeinfo":
-            raise BadInputError(f"the netlist has a {kind}, {name}, which is not understood")
+            raise UnknownCellError(f"the netlist has a {kind}, {name}, which is not understood")
 
-    def _add_carry(self, name: str, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
+    def _add_ice40_flip_flop(self, found: re.Match[str], pins: Mapping[str, Net]) -> None:
+        """Add a flip-flop, which starts as 0; a reset at the edge acts only with the enable."""
+        kind, data, own = found["reset"], pins["D"], pins["Q"]
+        if kind in ("SR", "SS"):
+            data = f"{own}_D"
+            function = 0b1110 if kind == "SS" else 0b0010
+            self._netlist.tables[data] = Table((pins["D"], pins[kind[-1]]), function)
+        if kind == "S":
+            raise UnknownCellError(f"the netlist has an {found[0]}, which is not understood")
+        control = Control(
+            clock=pins["C"],
+            falling=bool(found["falling"]),
+            enable=pins["E"] if found["enable"] else "1",
+            reset=pins["R"] if kind == "R" else "0",
+            at_once=kind == "R",
+        )
+        self._netlist.flip_flops[own] = FlipFlop(data, control, 0)
+
+    def _add_gowin_flip_flop(self, found: re.Match[str], pins: Mapping[str, Net]) -> None:
+        kind = found["reset"]
+        control = Control(
+            clock=pins["CLK"],
+            falling=bool(found["falling"]),
+            enable=pins["CE"] if found["enable"] else "1",
+            reset=pins[_GOWIN_RESETS[kind]] if kind else "0",
+            at_once=kind in ("C", "P"),
+        )
+        self._netlist.flip_flops[pins["Q"]] = FlipFlop(pins["D"], control, int(kind in ("S", "P")))
+
+    def _add_carry(self, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
         """Add both halves of a carry cell: their sums and the carries out of them."""
-        carry = pins.get("CIN", "0")
+        carry, stem = pins.get("CIN", "0"), f"CARRY{len(self._netlist.tables)}"
         for half in (0, 1):
             table = int(parameters[f"INIT{half}"], 2)
             free = parameters.get(f"INJECT1_{half}", "YES") != "YES"
@@ -96,7 +167,7 @@ class _Reader:
                 total |= (value ^ (carry_in & free)) << at
                 out |= (carry_in if value else made & free) << at
             inputs = (*(pins.get(f"{pin}{half}", "1") for pin in "ABCD"), carry)
-            following = f"{name} carry" if half == 0 else pins.get("COUT", f"{name} out")
+            following = f"{stem}_0" if half == 0 else pins.get("COUT", f"{stem}_1")
             if f"S{half}" in pins:
                 self._netlist.tables[pins[f"S{half}"]] = Table(inputs, total)
             self._netlist.tables[following] = Table(inputs, out)

@@ -121,13 +121,23 @@ def build(
     )
 
     report = job.stored(wanted)
-    if report is not None:
+    if report is not None and not job.work.exists():
         progress(f"build {target.name}: unchanged")
         return _met(report, target)
-    with job.alone():
+    with job.alone():  # also clears what a killed build left
         report = job.stored(wanted) or job.make(wanted)  # another may have made it just now
     progress(f"build {target.name}: done in {job.seconds:.0f} s")
     return _met(report, target)
+
+
+def work_folder(folder: Path) -> Path:
+    """Return where the build in ``folder`` is made: held by the process that makes it."""
+    return folder.with_name(f".{folder.name}")
+
+
+def failed_folder(folder: Path) -> Path:
+    """Return what keeps the logs when the build in ``folder`` fails."""
+    return folder.with_name(f"{folder.name}.failed")
 
 
 def _next_seed(
@@ -163,12 +173,12 @@ class _Job:
     @property
     def failed(self) -> Path:
         """The folder that keeps what a tool left that failed."""
-        return self.final.with_name(f"{self.final.name}.failed")
+        return failed_folder(self.final)
 
     @property
     def work(self) -> Path:
         """The folder in which all is made; it is there while a process builds for the board."""
-        return self.final.with_name(f".{self.final.name}")
+        return work_folder(self.final)
 
     @property
     def seconds(self) -> float:

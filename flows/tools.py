@@ -23,6 +23,7 @@ NONSENSE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recu
 
 _LAST_LINES = 5
 _ENDING_BYTES = 4096
+_ROOM = 1 << 16  # bytes on a disk below which it is full
 _NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -191,23 +192,20 @@ def run_tool(
             "time": f"it was not done after {timeout:g} s and was ended",
             "log": f"it printed more than {LOG_LIMIT >> 20} MiB and was ended",
         }[ended.overrun]
-        raise ToolError(
-            f"{tool.name}: {how}; its log is {path}", log=path, timed_out=ended.overrun == "time"
-        )
-    if ended.code != 0:
-        signalled = f"was ended by signal {-ended.code}"
-        how = signalled if ended.code < 0 else f"ended with code {ended.code}"
-        raise ToolError(
-            f"{tool.name}: it {how}; the end of its log, {path}:\n{_tail(path)}", log=path
-        )
-    for name in outputs:
-        if fault := _find_fault(folder / name, endings.get(name)):
-            raise ToolError(
-                f"{tool.name}: it ended well but wrote {fault} {name}; the end of its log, "
-                f"{path}:\n{_tail(path)}",
-                log=path,
-            )
-    return time.monotonic() - start
+        message = f"{tool.name}: {how}; its log is {path}"
+        raise ToolError(message, log=path, timed_out=ended.overrun == "time")
+    faults = ((_find_fault(folder / name, endings.get(name)), name) for name in outputs)
+    if ended.code < 0:
+        how = f"was ended by signal {-ended.code}"
+    elif ended.code > 0:
+        how = f"ended with code {ended.code}"
+    elif found := next((f"{fault} {name}" for fault, name in faults if fault), None):
+        how = f"ended well but wrote {found}"
+    else:
+        return time.monotonic() - start
+    if shutil.disk_usage(folder).free < _ROOM:
+        how += f" (no space is left on the disk of {folder})"
+    raise ToolError(f"{tool.name}: it {how}; the end of its log, {path}:\n{_tail(path)}", log=path)
 
 
 def _find_fault(output: Path, ending: bytes | None) -> str | None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from htaflow.flows.board import load_board
 from htaflow.flows.build import build
-from htaflow.flows.route import shrink_floorplan
+from htaflow.flows.route import read_result, shrink_floorplan
+from htaflow.flows.synth import count_carries
 from htaflow.flows.tools import ToolError
 from htaflow.model.errors import BadInputError, DoesNotFitError, HtaflowError
 
@@ -254,11 +256,29 @@ def test_a_router_that_finds_no_end(run, fake):
         ("nextpnr-ice40:nonsense", "nextpnr-ice40: its report makes no sense"),
         ("icepack:crash", "icepack: it ended with code 1"),
         ("icepack:nothing", "icepack: it ended well but wrote no top.bin"),
+        ("yosys:killed", "yosys: it was ended by signal 9"),
+        ("icepack:killed", "icepack: it was ended by signal 9"),
+        ("yosys:flood", "yosys: it printed more than 0 MiB and was ended"),
+        ("nextpnr-ice40:flood", "nextpnr-ice40: it printed more than 0 MiB and was ended"),
+        *(
+            (f"{tool}:half of {name}", f"{tool}: it ended well but wrote only part of {name}")
+            for tool, name in [
+                ("yosys", "netlist.json"),
+                ("yosys", "netlist.v"),
+                ("nextpnr-ice40", "top.asc"),
+                ("icepack", "top.bin"),
+            ]
+        ),
+        ("yosys:half of cells.json", "yosys: cells.json is no count of cells"),
+        ("nextpnr-ice40:half of nextpnr.json", "nextpnr-ice40: its report makes no sense"),
     ],
 )
 def test_a_tool_that_fails_is_told_with_its_log_and_leaves_nothing_half_done(
-    run, fake, mode, message
+    run, fake, mode, message, monkeypatch
 ):
+    if "flood" in mode:
+        monkeypatch.setattr("htaflow.model.process.LOG_LIMIT", 1 << 19)
+        monkeypatch.setattr("htaflow.flows.tools.LOG_LIMIT", 1 << 19)
     fake.break_(mode)
     with pytest.raises(ToolError) as caught:
         build(run, "icebreaker", timeout=5 if "hang" in mode else 60)
@@ -268,6 +288,49 @@ def test_a_tool_that_fails_is_told_with_its_log_and_leaves_nothing_half_done(
     assert caught.value.log.is_file()
     assert str(caught.value.log) in text
     assert "report.json" not in names(run / "boards" / "icebreaker.failed")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"design": 3, "fmax": 3}',
+        b'{"design": {"num_cells_by_type": []}, "fmax": {}, "utilization": {}}',
+        b'{"design": {"num_cells_by_type": {"SB_CARRY": 1e999}}, "fmax": {"c": {"achieved": NaN}}}',
+        b'{"design": {"num_cells_by_type": {"SB_CARRY": "x"}}, "fmax": {"c": {"achieved": "x"}}}',
+        b'{"design": {"num_cells_by_type": {"SB_CARRY": NaN}}, "fmax": {"c": {"achieved": 1e999}}}',
+        b"[" * 50_000,
+        b"\xff\x00",
+    ],
+)
+def test_nonsense_in_a_report_is_a_failure_of_the_tool(tmp_path, said):
+    board = load_board("icebreaker")
+    for name in ("cells.json", "nextpnr.json", "nextpnr.log"):
+        (tmp_path / name).write_bytes(said)
+    with pytest.raises(ToolError, match=r"cells\.json is no count of cells"):
+        count_carries(tmp_path, board)
+    with pytest.raises(ToolError, match="its report makes no sense"):
+        read_result(tmp_path, board)
+
+
+def test_half_a_floorplan_is_no_picture_and_no_reason_to_fail(run, fake):
+    fake.break_("nextpnr-ice40:half of floorplan.svg")
+    assert build(run, "icebreaker")["met"]
+    assert "floorplan.svg" not in names(run / "boards" / "icebreaker")
+
+
+def test_a_result_that_was_changed_is_made_again(run, fake):
+    build(run, "icebreaker")
+    folder = run / "boards" / "icebreaker"
+    before = (folder / "netlist.v").read_text()
+    for damage in (lambda path: path.write_text("half"), lambda path: path.unlink()):
+        for name in ("netlist.v", "board.v", "lock.json"):
+            damage(folder / name)
+            build(run, "icebreaker")
+            assert (folder / "netlist.v").read_text() == before
+    assert len(fake.calls) == 7 * 3
 
 
 def test_a_failure_keeps_the_build_before_and_a_success_clears_the_failure(run, fake):

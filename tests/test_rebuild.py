@@ -65,14 +65,14 @@ def test_without_a_build_there_is_nothing_to_check(
     assert not (run / "boards").exists()
 
 
-@pytest.mark.parametrize("text", ["{}", "[", '{"network": 1}'])
-def test_a_damaged_lock_is_refused(run: Path, built: Path, text: str) -> None:
-    (built / "lock.json").write_text(text)
-    with pytest.raises(BadInputError, match=r"lock\.json"):
-        rebuild(run, "icebreaker")
+def test_a_damaged_lock_is_refused(run: Path, built: Path) -> None:
+    for text in ("{}", "[", '{"network": 1}'):
+        (built / "lock.json").write_text(text)
+        with pytest.raises(BadInputError, match=r"lock\.json"):
+            rebuild(run, "icebreaker")
 
 
-@pytest.mark.parametrize("name", ["board.v", "netlist.v", "top.bin", "pins.pcf"])
+@pytest.mark.parametrize("name", ["netlist.v", "top.bin"])
 def test_a_file_that_was_changed_since_is_named(
     run: Path, built: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

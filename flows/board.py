@@ -120,6 +120,11 @@ class Board:
         return BoardPins(**levels, constants=constants)
 
     @property
+    def reset_level(self) -> int | None:
+        """The level at which the reset button is pressed, ``None`` if there is none."""
+        return int(self.pins["reset"].active == "high") if "reset" in self.pins else None
+
+    @property
     def constraints(self) -> str:
         """The pin constraints for nextpnr: PCF for iCE40, LPF for ECP5."""
         if self.family == "ice40":

@@ -30,7 +30,6 @@ from htaflow.flows.synth import NETLIST, count_carries, synthesis
 from htaflow.flows.tools import ToolError, find_tool
 from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore, check_pipeline
-from htaflow.hw.packet import OVERHEAD
 from htaflow.hw.target import find_target
 from htaflow.hw.verilog import convert, describe
 from htaflow.model.errors import BadInputError, DoesNotFitError
@@ -352,9 +351,14 @@ def _design(
     interface = describe(core)
     serial = {
         "baud": board.baud,
-        "request_bytes": core.input_layout.beats * core.input_layout.bus_bits // 8 + OVERHEAD,
-        "reply_bytes": core.output_layout.width // 8 + 1 + OVERHEAD,
+        "request_bytes": top.request_bytes,
+        "reply_bytes": top.reply_bytes,
         "quiet_seconds": round(top.quiet_cycles / board.clock_hz, 6),
+        "cycles_a_bit": top.divisor,
+        "quiet_cycles": top.quiet_cycles,
+        "latency_cycles": top.latency,
+        "interval_cycles": top.interval,
+        "reset": board.reset_level,
     }
     header = [
         f"{board.title}: network '{network.name}', digest {network.digest}.",
@@ -402,6 +406,12 @@ def _whole(folder: Path) -> bool:
     except BadInputError:
         return False
     return lock is not None and lock.first_change(folder) is None
+
+
+def same_bitstream(folder: Path, report: dict[str, Any]) -> bool:
+    """Whether the bitstream in a board's folder is the one that its report describes."""
+    path = folder / report["bitstream"]
+    return path.is_file() and sha256(path) == str(report["sha256"])
 
 
 def _copy(folder: Path, to: Path) -> None:

@@ -277,7 +277,30 @@ def _run_convert(options: argparse.Namespace) -> int:
 def _add_verify(verb: argparse.ArgumentParser) -> None:
     _add_run(verb)
     verb.add_argument(
-        "--level", choices=("rtl",), default="rtl", help="what to simulate (default: %(default)s)"
+        "--level",
+        choices=("rtl", "netlist", "bitstream", "all"),
+        default="rtl",
+        help="what to simulate: the generated Verilog, what Yosys makes of it, the logic in a "
+        "finished bitstream, or all of them (default: %(default)s)",
+    )
+    verb.add_argument(
+        "--board",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="whose bitstream; may be repeated (default: every board that was built)",
+    )
+    verb.add_argument(
+        "--family",
+        choices=("ice40", "ecp5", "gowin"),
+        help="whose cells a netlist is made of (default: those of the boards)",
+    )
+    verb.add_argument(
+        "--simulator",
+        choices=("icarus", "verilator"),
+        default="icarus",
+        help="Verilator, 5.036 or newer, is faster where a frame takes very many cycles "
+        "(default: %(default)s)",
     )
     verb.add_argument(
         "--frames", type=_positive, metavar="N", help="test frames to run (default: all)"
@@ -287,16 +310,22 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
 
 
 def _run_verify(options: argparse.Namespace) -> int:
-    from htaflow.sim.verify import verify
+    from htaflow.flows.levels import verify
 
-    result = verify(
+    results = verify(
         options.directory,
         level=options.level,
+        boards=options.board,
+        family=options.family,
         frames=options.frames,
         seed=options.seed,
+        simulator=options.simulator,
         progress=_show_progress(),
     )
-    print(summary.table(summary.verify_rows(result)))
+    if options.level == "rtl":
+        print(summary.table(summary.verify_rows(results[0])))
+    else:
+        print(summary.table(summary.level_rows(results)))
     return 0
 
 

@@ -49,6 +49,26 @@ def verify_rows(result: Mapping[str, Any]) -> Rows:
     return rows
 
 
+def level_rows(results: Sequence[Mapping[str, Any]]) -> Rows:
+    """Frames, mismatches and cycles at each level, a row a level."""
+    rows: Rows = [
+        ("level", "frames", "mismatches", "latency: predicted", "measured", "interval", "measured")
+    ]
+    for result in results:
+        cycles = [
+            str(result[f"{name}_cycles"][which])
+            for name in ("latency", "interval")
+            for which in ("predicted", "measured")
+        ]
+        # Those that also went through with stalls, resets or damage count as frames.
+        phases = [result, *(result[name] for name in _PHASES if name in result)]
+        frames, mismatches = (
+            str(sum(phase[name] for phase in phases)) for name in ("frames", "mismatches")
+        )
+        rows.append((result["level"], frames, mismatches, *cycles))
+    return rows
+
+
 def seed_lines(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How far the clock spreads over the placer's seeds, a line for each board with several."""
     spreads = {report["board"]: spread(report) for report in reports.values()}

@@ -15,6 +15,15 @@ NETLIST_VERILOG = "netlist.v"
 
 CELLS = "cells.json"
 
+COMMANDS = {
+    "ice40": "synth_ice40 -abc9",
+    "ecp5": "synth_ecp5 -abc9",
+    "gowin": "synth_gowin",
+}
+"""Yosys's command, by the family of the part."""
+
+_NO_PADS = {"gowin": " -noiopads"}
+_ENDINGS = {NETLIST: rb"\n}\n", NETLIST_VERILOG: rb"\nendmodule\n"}
 _SCRIPT = "synth.ys"
 _ICE40_TIMING = {"u": "u", "h": "hx", "l": "lp"}
 """Yosys's name for an iCE40's speed, by the first letter of nextpnr's name for the device."""
@@ -27,10 +36,9 @@ def synthesis(board: Board) -> Step:
     The netlist is flat, so that logic is shared and trimmed across layers. The network's own logic
     is Boolean and has no arithmetic; carry chains are made for the counters around it alone.
     """
+    command = COMMANDS[board.family]
     if board.family == "ice40":
-        command = f"synth_ice40 -abc9 -device {_ICE40_TIMING.get(board.device[0], 'hx')}"
-    else:
-        command = "synth_ecp5 -abc9"
+        command += f" -device {_ICE40_TIMING.get(board.device[0], 'hx')}"
     script = [
         "read_verilog board.v",
         f"{command} -top board -json {NETLIST}",
@@ -43,7 +51,28 @@ def synthesis(board: Board) -> Step:
         outputs=(NETLIST, NETLIST_VERILOG, CELLS),
         log="yosys.log",
         files={_SCRIPT: "".join(f"{line}\n" for line in script)},
-        endings={NETLIST: rb"\n}\n", NETLIST_VERILOG: rb"\nendmodule\n"},
+        endings=_ENDINGS,
+    )
+
+
+def core_synthesis(family: str, source: str) -> Step:
+    """Return the step that turns ``source``, module ``top``, into a netlist of ``family``.
+
+    The same logic as on a board, with its streams as ports, and no pads.
+    """
+    script = [
+        f"read_verilog {source}",
+        f"{COMMANDS[family]}{_NO_PADS.get(family, '')} -top top",
+        f"write_verilog -noattr {NETLIST_VERILOG}",
+        f"write_json {NETLIST}",
+    ]
+    return Step(
+        tool="yosys",
+        arguments=("-s", _SCRIPT),
+        outputs=(NETLIST_VERILOG, NETLIST),
+        log="yosys.log",
+        files={_SCRIPT: "".join(f"{line}\n" for line in script)},
+        endings=_ENDINGS,
     )
 
 

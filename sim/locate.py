@@ -91,7 +91,7 @@ def locate(
     if cause is None:
         return where
     if test == "full_rate" and "cycle" in cause:
-        cause["cycle"] += replay.first_frame * int(bench.interface["interval_cycles"])
+        cause["cycle"] += replay.first_frame * bench.interval
     return where | cause
 
 
@@ -173,6 +173,8 @@ def _wrong_output(
     network: Network, frame: IntArray, difference: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Return which number of the output word is wrong when every layer was right."""
+    if difference["got"] == "nothing":
+        return None
     results = golden.run(network, frame[None])
     for field in OutputLayout(network.outputs).fields:
         numbers = [int(number) for number in results[field.name].ravel()]

@@ -1,6 +1,6 @@
 """Runs the cocotb bench: a folder is written first, then simulated under time limits.
 
-The folder is complete: ``bench.py``, ``run.py``, ``bench.json`` and ``frames.npz`` are all that
+The folder is complete: ``bench/``, ``run.py``, ``bench.json`` and ``frames.npz`` are all that
 somebody who has cocotb and a simulator needs to run the same check without htaflow.
 """
 
@@ -26,9 +26,10 @@ from htaflow.model.progress import Progress, silent
 
 Bytes = npt.NDArray[np.uint8]
 Simulator = Literal["icarus", "verilator"]
+Port = Literal["stream", "serial"]
 
 CHECKS = ("full_rate", "stalled", "reset", "framing")
-"""The tests in ``bench.py``."""
+"""The tests of the bench, at every port."""
 
 TIME_LIMIT = 4 * 3600.0
 QUIET_LIMIT = 300.0
@@ -50,10 +51,11 @@ class Bench:
 
     Args:
         interface: the design's ports and cycles, as in ``rtl/top.json``.
-        sources: Verilog files with module ``top``.
+        sources: Verilog files with module ``toplevel``.
         beats: what goes in, uint8 ``[N, beats, bus_bytes]``.
         expected: what must come out, uint8 ``[N, output_bytes]``.
         tests: those of :data:`CHECKS` to run.
+        port: where frames enter and leave: AXI4-Streams, or the pins of a board.
         seed: of the random stalls.
         stalled_frames: how many frames go through with stalls: the first ones, or all of them
             again and again if there are fewer.
@@ -68,6 +70,8 @@ class Bench:
     beats: Bytes
     expected: Bytes
     tests: tuple[str, ...] = CHECKS
+    port: Port = "stream"
+    toplevel: str = "top"
     seed: int = 0
     stalled_frames: int = 500
     simulator: Simulator = "icarus"
@@ -76,10 +80,17 @@ class Bench:
     build_args: tuple[str, ...] = ()
     kept_words: int = 0
 
+    @property
+    def interval(self) -> int:
+        """Cycles between frames at full rate."""
+        part = self.interface if self.port == "stream" else self.interface["serial"]
+        return int(part["interval_cycles"])
+
     def write(self, folder: Path) -> None:
         """Write everything that the bench needs into ``folder``."""
         here = Path(__file__).resolve().parent
-        write_atomic(folder / "bench.py", (here / "bench.py").read_bytes())
+        for file in sorted((here / "bench").glob("*.py")):
+            write_atomic(folder / "bench" / file.name, file.read_bytes())
         write_atomic(folder / "run.py", (here / "standalone.py").read_bytes())
         arrays = {"beats": self.beats, "expected": self.expected}
         buffer = io.BytesIO()
@@ -88,7 +99,8 @@ class Bench:
         options = {
             "interface": dict(self.interface),
             "sources": [os.path.relpath(source, folder) for source in self.sources],
-            "toplevel": "top",
+            "port": self.port,
+            "toplevel": self.toplevel,
             "simulator": self.simulator,
             "build_args": list(self.build_args),
             "tests": list(self.tests),
@@ -143,7 +155,7 @@ def run_bench(
         progress: is told frames done and rate every few seconds.
 
     Returns:
-        What ``bench.py`` found, by test: see ``Phase`` there.
+        What the bench found, by test: see ``Phase`` there.
 
     Raises:
         MissingToolError: the simulator is absent or too old.

@@ -1,6 +1,6 @@
 """Run the bench in this folder: ``python run.py``. Needs cocotb, NumPy and the simulator.
 
-Reads ``bench.json`` (sources, simulator, tests), compiles into ``build/``, runs ``bench.py`` and
+Reads ``bench.json`` (sources, simulator, tests), compiles into ``build/``, runs ``bench/`` and
 leaves ``result.json`` and ``results.xml``. Exit code 0: all passed; 1: a test failed; anything
 else: the simulation did not come to an end.
 """
@@ -39,7 +39,7 @@ def main() -> int:
         sys.stderr.write(f"the Verilog does not compile ({error})\n")
         return 2
     results = runner.test(
-        test_module="bench",
+        test_module=f"bench.{options['port']}",
         hdl_toplevel=options["toplevel"],
         hdl_toplevel_lang="verilog",
         testcase=options["tests"],

@@ -1,12 +1,14 @@
-"""``htaflow verify``: a run's hardware against golden, on every test frame.
+"""Hardware against golden, on every test frame: level ``rtl``, and what all levels share.
 
 Every output bit and, without stalls, every frame's latency and interval must be exactly as
 predicted; with random stalls, after resets and beside malformed frames, order and values must
-hold. Writes ``RUN/verify/rtl.json`` and, if something differs, a waveform.
+hold. Writes ``RUN/verify/LEVEL.json`` and, if something differs, a waveform.
 """
 
 import json
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,14 @@ import numpy as np
 from htaflow.hw.layout import layouts
 from htaflow.model import golden
 from htaflow.model.arrays import read_npz
-from htaflow.model.errors import BadInputError, MismatchError, nearest
+from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.locate import is_wrong, locate
-from htaflow.sim.runner import CHECKS, Bench, Simulator, run_bench, simulator_version
+from htaflow.sim.runner import CHECKS, Bench, Port, Simulator, run_bench, simulator_version
 
-LEVELS = ("rtl",)
 RANDOM_FRAMES = 1000
 """Frames simulated when a run has no test set and none were asked for."""
 
@@ -34,28 +35,54 @@ STALLED_FRAMES, STALLED_CYCLES = 500, 2000
 No more than were asked for, but for some that few cannot show.
 """
 
+SERIAL_STALLED = 5
+"""Frames that also go through a board's pins with random pauses: one takes very many cycles."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is simulated at one level.
+
+    Args:
+        level: the level's name, and that of the result's file.
+        folder: where its bench and its result are kept.
+        interface: the design's ports and cycles, as in ``rtl/top.json``.
+        sources: its Verilog.
+        port: where frames enter and leave it.
+        toplevel: its module.
+        build_args: more options for the simulator's compiler.
+        facts: more about it that the result is to hold.
+    """
+
+    level: str
+    folder: Path
+    interface: dict[str, Any]
+    sources: tuple[Path, ...]
+    port: Port = "stream"
+    toplevel: str = "top"
+    build_args: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
 
 def verify(
     run: Path,
     *,
-    level: str = "rtl",
     frames: int | None = None,
     seed: int = 0,
     simulator: Simulator = "icarus",
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Simulate the hardware of ``run`` and compare it with golden.
+    """Simulate the generated Verilog of ``run``, level ``rtl``, and compare it with golden.
 
     Args:
         run: the run directory, with ``network.safetensors`` and ``rtl/``.
-        level: where to check; one of :data:`LEVELS`.
         frames: how many frames of the test set, or random ones if there is none; None for all.
         seed: of the random stalls, and of random frames.
         simulator: which one to use.
         progress: is told what is being done, every few seconds.
 
     Returns:
-        What ``RUN/verify/LEVEL.json`` holds. It is the stored result if nothing changed.
+        What ``RUN/verify/rtl.json`` holds. It is the stored result if nothing changed.
 
     Raises:
         BadInputError: the run lacks something, or its hardware belongs to another network.
@@ -64,37 +91,59 @@ def verify(
         MismatchError: hardware and golden differ, in a value, a cycle or a stream rule. The
             result has been written.
     """
-    if level not in LEVELS:
-        raise BadInputError(f"there is no level '{level}'{nearest(level, LEVELS)}")
     network = load_network(run / "network.safetensors")
+    design = rtl_design(run, network)
+    return verify_design(
+        run, network, design, frames=frames, seed=seed, simulator=simulator, progress=progress
+    )
+
+
+def rtl_design(run: Path, network: Network) -> Design:
+    """Return the generated Verilog of ``run``; raises what :func:`read_interface` does."""
     interface = read_interface(run, network)
+    return Design("rtl", run / "verify", interface, (run / "rtl" / "top.v",))
+
+
+def verify_design(
+    run: Path,
+    network: Network,
+    design: Design,
+    *,
+    frames: int | None = None,
+    seed: int = 0,
+    simulator: Simulator = "icarus",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Simulate ``design`` and compare it with golden; see :func:`verify`."""
     given, origin = _frames(run, network, frames, seed)
-    folder = run / "verify"
+    folder, level = design.folder, design.level
     tool = simulator_version(simulator)
     inputs = digest(
-        (run / "rtl" / "top.v").read_bytes(),
-        json.dumps(interface, sort_keys=True),
+        *(source.read_bytes() for source in design.sources),
+        json.dumps(design.interface, sort_keys=True),
+        repr((design.port, design.toplevel, design.build_args, sorted(design.facts.items()))),
         network.digest,
         given.astype("<i4").tobytes(),
         f"{seed} {tool} cocotb {version('cocotb')}",
-        *(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
+        *(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))),
     )
-    stored = folder / f"{level}.json"
+    stored = run / "verify" / f"{level}.json"
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
         result = _stored(stored, inputs)
         if result is not None:
-            progress("verify: unchanged")
+            progress(f"verify {level}: unchanged")
         else:
             stored.unlink(missing_ok=True)
-            progress(f"verify: {len(given)} frames ({origin}), {tool}")
+            progress(f"verify {level}: {len(given)} frames ({origin}), {tool}")
             most = STALLED_FRAMES if frames is None else frames
-            bench = make_bench(run, network, interface, given, most, seed, simulator)
+            bench = bench_of(network, design, given, most, seed, simulator)
             result = {"level": level, "network": network.digest, "frames_from": origin}
+            result |= design.facts
             result |= _simulate(network, given, bench, folder, progress)
             result |= {"simulator": tool, "inputs": inputs}
             write_json(stored, result)
     if result["problems"]:
-        raise MismatchError(_explain(stored, result))
+        raise MismatchError(_explain(run, folder, stored, result))
     return result
 
 
@@ -154,18 +203,36 @@ def make_bench(
     seed: int,
     simulator: Simulator,
 ) -> Bench:
+    """Return the bench of level ``rtl`` on ``frames``, ``most`` of them at most with stalls."""
+    design = Design("rtl", run / "verify", interface, (run / "rtl" / "top.v",))
+    return bench_of(network, design, frames, most, seed, simulator)
+
+
+def bench_of(
+    network: Network,
+    design: Design,
+    frames: IntArray,
+    most: int,
+    seed: int,
+    simulator: Simulator,
+) -> Bench:
     """Return the bench that simulates ``frames``, ``most`` of them at most with stalls."""
+    interface = design.interface
     inputs, outputs = layouts(network, interface["bus_bits"])
     cycles = max(inputs.beats, interface["interval_cycles"])
+    # A few frames at least, however long: what stalls can break shows within one.
+    stalled = max(20, min(STALLED_FRAMES, STALLED_CYCLES // cycles, most))
     return Bench(
         interface,
-        (run / "rtl" / "top.v",),
+        design.sources,
         inputs.pack(frames),
         outputs.pack(golden.run(network, frames)),
+        port=design.port,
+        toplevel=design.toplevel,
         seed=seed,
-        # A few frames at least, however long: what stalls can break shows within one.
-        stalled_frames=max(20, min(STALLED_FRAMES, STALLED_CYCLES // cycles, most)),
+        stalled_frames=stalled if design.port == "stream" else SERIAL_STALLED,
         simulator=simulator,
+        build_args=design.build_args,
     )
 
 
@@ -222,9 +289,9 @@ def _stored(path: Path, inputs: str) -> dict[str, Any] | None:
     return result
 
 
-def _explain(path: Path, result: dict[str, Any]) -> str:
+def _explain(run: Path, folder: Path, path: Path, result: dict[str, Any]) -> str:
     """Return in words what differs, where, and where to look."""
-    lines = [f"{path.parent.parent}: hardware and golden differ at level {result['level']}"]
+    lines = [f"{run}: hardware and golden differ at level {result['level']}"]
     first = result["first_mismatch"]
     if first["frame"] is not None:
         layer = f"layer '{first['layer']}'" if first["layer"] else "layer unknown"
@@ -237,6 +304,6 @@ def _explain(path: Path, result: dict[str, Any]) -> str:
     lines += result["problems"][:6]
     if first["waveform"]:
         when = "" if first["time_ns"] is None else f", at {first['time_ns']:g} ns"
-        lines.append(f"waveform: {path.parent / first['waveform']}{when}")
-    lines.append(f"all of it: {path}; run it again alone: python {path.parent / 'run.py'}")
+        lines.append(f"waveform: {folder / first['waveform']}{when}")
+    lines.append(f"all of it: {path}; run it again alone: python {folder / 'run.py'}")
     return "\n  ".join(lines)

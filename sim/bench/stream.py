@@ -1,11 +1,4 @@
-"""The cocotb bench: hardware against the values and the cycles it was predicted to give.
-
-This file is complete in itself: it needs cocotb and NumPy, and reads what lies beside it.
-
-- ``bench.json``: the design's ``interface`` (see ``rtl/top.json``) and the options of the run.
-- ``frames.npz``: ``beats``, uint8 ``[N, beats, bus_bytes]``, and ``expected``, uint8
-  ``[N, output_bytes]``, byte 0 being bits 7:0.
-- ``result.json`` is written: for each test what was measured and everything that was wrong.
+"""The bench at a design's streams: hardware against the values and cycles predicted for it.
 
 One coroutine makes the clock. Pins change with its falling edge and are read just before the next
 rising edge, when all is settled; a transfer happens in a cycle where valid and ready are both 1.
@@ -13,37 +6,34 @@ Cycles count from the first one after reset.
 """
 
 import itertools
-import json
-import os
-import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cocotb
-import numpy as np
-import numpy.typing as npt
 from cocotb.handle import Immediate
 from cocotb.triggers import Timer
 from cocotb.utils import get_sim_time
 
-HERE = Path(__file__).resolve().parent
-HALF_PERIOD_NS = 5
-MAX_LISTED = 20
-"""Violations listed in full; the rest are only counted."""
+from .base import TB, Handle
+from .score import (
+    MAX_LISTED,
+    Phase,
+    Rules,
+    Scoreboard,
+    Sighting,
+    Spread,
+    always_stall,
+    merged,
+    no_stalls,
+    random_stalls,
+    show,
+)
 
+HALF_PERIOD_NS = 5
 IDLE_LIMIT = 1000
 """Cycles without a transfer, beyond the latency, after which the design counts as stuck."""
-
-PROGRESS_SECONDS = 4
-
-Handle = Any
-"""A cocotb handle: what lies under a design is known only to the simulator."""
-
-Bytes = npt.NDArray[np.uint8]
 
 
 class Beat(NamedTuple):
@@ -53,126 +43,6 @@ class Beat(NamedTuple):
     last: bool
     error: bool = False
     first: bool = False  # of a frame that must give an output
-
-
-@dataclass
-class Difference:
-    """A word that is not the expected one; words are hexadecimal, or binary if a bit is X."""
-
-    frame: int
-    cycle: int
-    expected: str
-    got: str
-    position: int
-    """Its place in the order of all words of the run."""
-    hint: str = ""
-
-
-@dataclass
-class Sighting:
-    """What a stage held for the frame that was looked for, and when."""
-
-    cycle: int
-    time_ns: float
-    word: str
-
-
-@dataclass
-class Rules:
-    """Broken stream rules: how many, and the first of them in words."""
-
-    count: int = 0
-    listed: list[str] = field(default_factory=list)
-
-    def broken(self, what: str) -> None:
-        """Record one more."""
-        self.count += 1
-        if len(self.listed) < MAX_LISTED:
-            self.listed.append(what)
-
-
-@dataclass
-class Spread:
-    """A number of cycles that should be the same every time."""
-
-    predicted: int
-    measured: int | None = None
-    """The predicted number, or the first that differs from it; None if nothing was measured."""
-    wrong: int = 0
-    first_wrong_frame: int | None = None
-
-    @classmethod
-    def of(cls, predicted: int, measured: Iterable[int], frames: Sequence[int]) -> "Spread":
-        """Compare ``measured``, one number for each of ``frames``, with ``predicted``."""
-        spread = cls(predicted)
-        for frame, cycles in zip(frames, measured, strict=False):
-            if cycles != predicted and not spread.wrong:
-                spread.measured, spread.first_wrong_frame = cycles, frame
-            elif spread.measured is None:
-                spread.measured = cycles
-            spread.wrong += cycles != predicted
-        return spread
-
-
-@dataclass
-class Phase:
-    """What one test found."""
-
-    frames: int = 0
-    received: int = 0
-    mismatches: int = 0
-    first: Difference | None = None
-    rule_violations: int = 0
-    violations: list[str] = field(default_factory=list)
-    latency: Spread | None = None
-    interval: Spread | None = None
-    stages: dict[str, "Sighting | None"] = field(default_factory=dict)
-    words: list[str] = field(default_factory=list)
-    """The first words that came, in their order, as many as ``kept_words`` says."""
-    cycles: int = 0
-    seconds: float = 0.0
-
-    def problems(self) -> list[str]:
-        """Return what is wrong, in words; an empty list means nothing."""
-        found = []
-        if self.first is not None:
-            first = self.first
-            found.append(
-                f"frame {first.frame}, cycle {first.cycle}: expected {first.expected}, "
-                f"got {first.got}{first.hint}"
-            )
-        if self.mismatches:
-            found.append(f"{self.mismatches} of {self.frames} frames differ")
-        for name, spread in (("latency", self.latency), ("interval", self.interval)):
-            if spread is not None and spread.wrong:
-                found.append(
-                    f"{name}: predicted {spread.predicted} cycles, measured {spread.measured} "
-                    f"at frame {spread.first_wrong_frame}, {spread.wrong} times not as predicted"
-                )
-        found += self.violations[:3]
-        if self.rule_violations > 3:
-            found.append(f"{self.rule_violations - 3} more broken rules")
-        return found
-
-
-def no_stalls() -> Iterator[bool]:
-    """Never stall."""
-    return itertools.repeat(False)
-
-
-def always_stall() -> Iterator[bool]:
-    """Never go."""
-    return itertools.repeat(True)
-
-
-def random_stalls(seed: str) -> Iterator[bool]:
-    """Stall at random, for a while often, then seldom or not at all: full and empty pipelines."""
-    # Only repeatability matters here, not secrecy.
-    generator = random.Random(seed)  # noqa: S311
-    while True:
-        probability = generator.choice((0.0, 0.2, 0.5, 0.9))
-        for _ in range(generator.randint(1, 24)):
-            yield generator.random() < probability
 
 
 def read(pin: Handle) -> str:
@@ -324,76 +194,14 @@ class Probe:
             self.seen = Sighting(cycle, get_sim_time("ns"), show("".join(self._words)))
 
 
-class Scoreboard:
-    """Compares words, every bit and in order, with ``expected``, uint8 ``[N, bytes]``."""
-
-    def __init__(self, expected: Bytes, frames: Sequence[int], rules: Rules, kept: int) -> None:
-        self._expected = expected
-        self._frames = frames
-        self._rules = rules
-        self._kept = kept
-        self.words: list[str] = []
-        self.received = 0
-        self.mismatches = 0
-        self.first: Difference | None = None
-
-    def check(self, cycle: int, word: str) -> None:
-        """Compare ``word`` with what the next frame must give."""
-        index = self.received
-        self.received += 1
-        if index < self._kept:
-            self.words.append(show(word))
-        if index >= len(self._frames):
-            self._rules.broken(f"cycle {cycle}: a word that belongs to no frame, {show(word)}")
-            return
-        if word == (expected := self._word(index, len(word))):
-            return
-        self.mismatches += 1
-        if self.first is None:
-            hint = ""
-            if index and word == self._word(index - 1, len(word)):
-                hint = " (the word of the frame before: a beat was doubled?)"
-            elif index + 1 < len(self._frames) and word == self._word(index + 1, len(word)):
-                hint = " (the word of the frame after: a beat was dropped?)"
-            self.first = Difference(
-                self._frames[index], cycle, show(expected), show(word), index, hint
-            )
-
-    def finish(self, cycle: int, width: int) -> None:
-        """Count the frames that gave nothing by the last ``cycle``."""
-        missing = len(self._frames) - self.received
-        if missing > 0:
-            self.mismatches += missing
-            self._rules.broken(f"{missing} of {len(self._frames)} frames gave no word")
-            if self.first is None:
-                index = self.received
-                expected = show(self._word(index, width))
-                self.first = Difference(self._frames[index], cycle, expected, "nothing", index)
-
-    def _word(self, index: int, width: int) -> str:
-        return binary(self._expected[self._frames[index]], width)
-
-
-class TB:
-    """The bench around one design: its files, its clock, and a run of frames through it."""
+class StreamTB(TB):
+    """The bench around one design's streams: its clock, and a run of frames through it."""
 
     def __init__(self, dut: Handle, name: str) -> None:
-        self.dut = dut
-        self.name = name
-        self.options: dict[str, Any] = json.loads((HERE / "bench.json").read_text())
-        self.interface: dict[str, Any] = self.options["interface"]
-        with np.load(HERE / "frames.npz", allow_pickle=False) as arrays:
-            self.beats: Bytes = arrays["beats"]
-            self.expected: Bytes = arrays["expected"]
+        super().__init__(dut, name)
         self._half = Timer(HALF_PERIOD_NS, "ns")
         width, expected = len(dut.m_axis_tdata), 8 * self.expected.shape[1]
         assert width == expected, f"m_axis_tdata has {width} bits, frames.npz {expected}"
-        assert len(self.beats) == len(self.expected) > 0, "frames.npz holds no whole frame"
-
-    @property
-    def frames(self) -> int:
-        """Number of frames at hand."""
-        return len(self.beats)
 
     def frame(self, index: int) -> Iterator[Beat]:
         """The beats of a good frame."""
@@ -447,7 +255,7 @@ class TB:
         sink = Sink(dut, sink_stalls, scoreboard)
         monitor = Monitor(dut, rules)
         probes = self._probes() if probed else {}
-        report = self._progress(len(frames))
+        report = self.progress(len(frames))
         patience = self.interface["latency_cycles"] + 2 * self.interface["interval_cycles"] + 16
         cycle = moved = last_moved = 0
         while cycle != cycles:
@@ -516,38 +324,6 @@ class TB:
                 )
         return probes
 
-    def _progress(self, frames: int) -> Callable[[int, int], None]:
-        """Return a function that logs frames done and the rate every few seconds."""
-        begun = told = time.monotonic()
-
-        def report(done: int, cycle: int) -> None:
-            nonlocal told
-            now = time.monotonic()
-            if now - told < PROGRESS_SECONDS:
-                return
-            told = now
-            rate = cycle / (now - begun)
-            self.dut._log.info(
-                f"progress: {self.name}, {done} of {frames} frames, {rate:.0f} cycles/s"
-            )
-
-        return report
-
-    def finish(self, phase: Phase) -> None:
-        """Add ``phase`` to ``result.json`` and fail the test if anything is wrong."""
-        path = HERE / "result.json"
-        result = json.loads(path.read_text()) if path.exists() else {}
-        problems = phase.problems()
-        result[self.name] = asdict(phase) | {"problems": problems}
-        beside = path.with_name(f".result.{os.getpid()}")
-        beside.write_text(json.dumps(result, indent=2) + "\n")
-        beside.replace(path)
-        self.dut._log.info(
-            f"{self.name}: {phase.received} of {phase.frames} frames, "
-            f"{phase.mismatches} mismatches, {phase.cycles} cycles in {phase.seconds:.1f} s"
-        )
-        assert not problems, "; ".join(problems)
-
 
 def find(dut: Handle, path: str) -> Handle:
     """Return the handle at a dotted path. Raises ``KeyError`` naming what is not there."""
@@ -557,22 +333,10 @@ def find(dut: Handle, path: str) -> Handle:
     return handle
 
 
-def binary(word: Bytes, width: int) -> str:
-    """Return the low ``width`` bits of little-endian bytes, highest bit first."""
-    return f"{int.from_bytes(word.tobytes(), 'little'):0{width}b}"[-width:]
-
-
-def show(word: str) -> str:
-    """Return bits as hexadecimal, or as they are if one of them is no number."""
-    if set(word) <= {"0", "1"}:
-        return f"0x{int(word, 2):0{-(-len(word) // 4)}x}"
-    return f"0b{word}"
-
-
 @cocotb.test()
 async def full_rate(dut: Handle) -> None:
     """Every frame, no stalls: every bit, and latency and interval exactly as predicted."""
-    tb = TB(dut, "full_rate")
+    tb = StreamTB(dut, "full_rate")
     frames = range(tb.frames)
     beats = itertools.chain.from_iterable(map(tb.frame, frames))
     phase = await tb.run(beats, frames, no_stalls(), no_stalls(), probed=True)
@@ -582,7 +346,7 @@ async def full_rate(dut: Handle) -> None:
 @cocotb.test()
 async def stalled(dut: Handle) -> None:
     """Random stalls on both sides: every bit, the order, and the stream rules."""
-    tb = TB(dut, "stalled")
+    tb = StreamTB(dut, "stalled")
     frames = [f % tb.frames for f in range(tb.options["stalled_frames"])]
     beats = itertools.chain.from_iterable(map(tb.frame, frames))
     seed = tb.options["seed"]
@@ -596,7 +360,7 @@ async def stalled(dut: Handle) -> None:
 @cocotb.test()
 async def reset(dut: Handle) -> None:
     """Reset with the pipeline full, then in the middle of a frame: nothing of it comes out."""
-    tb = TB(dut, "reset")
+    tb = StreamTB(dut, "reset")
     count = len(tb.beats[0])
     old = [f % tb.frames for f in range(tb.interface["frames_held"] + 4)]
     new = [(f + 1) % tb.frames for f in range(8)]
@@ -620,7 +384,7 @@ async def reset(dut: Handle) -> None:
 @cocotb.test()
 async def framing(dut: Handle) -> None:
     """Frames with last too early, too late or marked as bad vanish; those between are right."""
-    tb = TB(dut, "framing")
+    tb = StreamTB(dut, "framing")
     count = len(tb.beats[0])
     lengths = {1, count // 2, count - 1, count + 1, 2 * count, 2 * count + 1} - {0, count}
     beats: list[Beat] = list(tb.frame(0))
@@ -640,17 +404,3 @@ async def framing(dut: Handle) -> None:
     stalls = random_stalls(f"{seed} framing in"), random_stalls(f"{seed} framing out")
     phase = merged(phase, await tb.run(beats, frames, *stalls))
     tb.finish(phase)
-
-
-def merged(*phases: Phase) -> Phase:
-    """Return several runs as one, without the cycles that only unbroken runs have."""
-    return Phase(
-        frames=sum(phase.frames for phase in phases),
-        received=sum(phase.received for phase in phases),
-        mismatches=sum(phase.mismatches for phase in phases),
-        first=next((phase.first for phase in phases if phase.first), None),
-        rule_violations=sum(phase.rule_violations for phase in phases),
-        violations=[what for phase in phases for what in phase.violations][:MAX_LISTED],
-        cycles=sum(phase.cycles for phase in phases),
-        seconds=round(sum(phase.seconds for phase in phases), 3),
-    )

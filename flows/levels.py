@@ -1,0 +1,208 @@
+"""``htaflow verify``: the same network at every level, from generated Verilog to the bitstream.
+
+- ``rtl``: the Verilog of ``convert``, at its streams.
+- ``netlist``: what Yosys makes of that Verilog for a family, in Yosys's own models of the family's
+  cells, at the same streams, in the same cycles.
+- ``bitstream``: the logic recovered from a board's finished bitstream, at the board's pins: frames
+  go in and results come out over the serial line, each in its predicted cycle.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from htaflow.flows import bitstream, recover_ice40
+from htaflow.flows.board import load_board
+from htaflow.flows.build import same_bitstream
+from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
+from htaflow.flows.cells import UnknownCellError, simulable
+from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
+from htaflow.flows.synth import NETLIST, NETLIST_VERILOG, core_synthesis
+from htaflow.flows.tools import find_tool
+from htaflow.model.errors import BadInputError, MismatchError, nearest
+from htaflow.model.files import alone, digest, write_atomic, write_json
+from htaflow.model.network import Network
+from htaflow.model.progress import Progress, silent
+from htaflow.sim.runner import Simulator
+from htaflow.sim.verify import Design, rtl_design, verify_design
+
+LEVELS = ("rtl", "netlist", "bitstream")
+TIMEOUT = 1800.0
+"""Seconds that one tool may take."""
+
+
+def verify(
+    run: Path,
+    *,
+    level: str = "rtl",
+    boards: Sequence[str] = (),
+    family: str | None = None,
+    frames: int | None = None,
+    seed: int = 0,
+    simulator: Simulator = "icarus",
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """Simulate the hardware of ``run`` at one level, or at all, and compare it with golden.
+
+    Args:
+        run: the run directory.
+        level: one of :data:`LEVELS`, or ``all``.
+        boards: whose bitstreams; by default those of all boards that were built.
+        family: whose cells a netlist is made of: ``ice40``, ``ecp5`` or ``gowin``; by default those
+            of the boards, or ``ice40`` if there is none.
+        frames: how many frames of the test set, or random ones if there is none; None for all.
+        seed: of the random stalls, and of random frames.
+        simulator: which one to use.
+        progress: is told what is being done, every few seconds.
+
+    Returns:
+        What ``RUN/verify/NAME.json`` holds for each design: ``rtl``, ``netlist-FAMILY``,
+        ``bitstream-BOARD``. A result whose inputs have not changed is returned as it is.
+
+    Raises:
+        BadInputError: an argument is refused, the run lacks something, or its hardware belongs to
+            another network.
+        MissingToolError: a tool is absent.
+        ToolError: a tool failed.
+        SimulationError: a simulation crashed or hung.
+        MismatchError: hardware and golden differ. All levels have been tried, and their results
+            written; the message has what each said.
+    """
+    if level not in (*LEVELS, "all"):
+        raise BadInputError(f"there is no level '{level}'{nearest(level, (*LEVELS, 'all'))}")
+    if family is not None and family not in FAMILIES:
+        raise BadInputError(f"there is no family '{family}'{nearest(family, FAMILIES)}")
+    here = Run(run)
+    network = here.load_network()
+    names = list(boards) or here.boards
+    for name in names:
+        load_board(name)
+    levels = LEVELS if level == "all" else (level,)
+    if level == "all" and not names:
+        raise BadInputError(f"{run}: no board was built; {_build(run)}, or name one --level")
+    results, differ = [], []
+    for design in _designs(here, network, levels, names, family, progress):
+        try:
+            results.append(
+                verify_design(
+                    run,
+                    network,
+                    design,
+                    frames=frames,
+                    seed=seed,
+                    simulator=simulator,
+                    progress=progress,
+                )
+            )
+        except MismatchError as error:
+            if level != "all":
+                raise
+            differ.append(str(error))
+    if differ:
+        raise MismatchError("\n".join(differ))
+    return results
+
+
+def _designs(
+    run: Run,
+    network: Network,
+    levels: Sequence[str],
+    boards: Sequence[str],
+    family: str | None,
+    progress: Progress,
+) -> Iterator[Design]:
+    """Yield what is to be simulated, each made when its turn comes."""
+    if "rtl" in levels:
+        yield rtl_design(run.path, network)
+    if "netlist" in levels:
+        of_boards = sorted({load_board(name).family for name in boards})
+        for name in [family] if family else of_boards or ["ice40"]:
+            yield netlist_design(run, network, name, progress)
+    if "bitstream" in levels:
+        if not boards:
+            raise BadInputError(f"{run.path}: no board was built; {_build(run.path)}")
+        for name in boards:
+            yield bitstream_design(run, network, name, progress)
+
+
+def netlist_design(run: Run, network: Network, family: str, progress: Progress) -> Design:
+    """Synthesise ``RUN/rtl/top.v`` for ``family``, and return the netlist as what is simulated.
+
+    Its cells are put in order first (:mod:`htaflow.flows.cells`), which simulates a hundred times
+    as fast; a netlist with a cell that is not known there is simulated in Yosys's own models.
+    """
+    source = rtl_design(run.path, network)
+    folder = run.path / "verify" / f"netlist-{family}"
+    step = core_synthesis(family, "top.v")
+    verilog = run.verilog.read_text()
+    version = find_tool(step.tool).version
+    inputs = digest(verilog, step.digest, version, source_digest("htaflow.flows"))
+    made, cells, ordered = folder / _MADE, folder / "cells.v", folder / "ordered.v"
+    with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
+        if unchanged(made, inputs) is None:
+            progress(f"verify netlist-{family}: {step.tool}")
+            for old in (made, cells, ordered):
+                old.unlink(missing_ok=True)
+            write_atomic(folder / "top.v", verilog)
+            step.run(folder, TIMEOUT)
+            netlist = json.loads((folder / NETLIST).read_text())
+            (folder / NETLIST).unlink()
+            try:
+                write_atomic(ordered, simulable(netlist, "top"))
+            except UnknownCellError as error:
+                progress(f"verify netlist-{family}: it has a {error}: simulated in Yosys's models")
+                write_atomic(cells, cell_models(family))
+            write_json(made, {"inputs": inputs})
+    in_models = cells.exists()
+    return Design(
+        level=f"netlist-{family}",
+        folder=folder,
+        interface=source.interface,
+        sources=(folder / NETLIST_VERILOG, cells) if in_models else (ordered,),
+        build_args=MODEL_OPTIONS if in_models else (),
+        facts={"yosys": version},
+    )
+
+
+def bitstream_design(run: Run, network: Network, name: str, progress: Progress) -> Design:
+    """Recover the logic of the bitstream that was built for board ``name``."""
+    board = load_board(name)
+    again = _build(run.path, board.name)
+    report = read_result(run.board_report(board.name))
+    interface = read_result(run.board(board.name) / "top.json")
+    if report is None or interface is None:
+        raise BadInputError(f"{run.path}: there is no build for {board.name}; {again}")
+    if not same_bitstream(run.board(board.name), report):
+        raise BadInputError(f"{run.path}: {board.name} has no whole bitstream; {again}")
+    if report["network"] != network.digest:
+        raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
+    folder = run.path / "verify" / f"bitstream-{board.name}"
+    verilog, made = folder / "recovered.v", folder / _MADE
+    recover = _RECOVER[board.family]
+    inputs = digest(report["sha256"], repr(board), source_digest("htaflow.flows"))
+    with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
+        if unchanged(made, inputs, [verilog]) is None:
+            progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
+            made.unlink(missing_ok=True)
+            file = run.board(board.name) / report["bitstream"]
+            text = recover(file, board, folder, TIMEOUT)
+            write_atomic(verilog, text + (PLL_MODEL if board.with_pll_of(report) else ""))
+            write_json(made, {"inputs": inputs})
+    return Design(
+        level=f"bitstream-{board.name}",
+        folder=folder,
+        interface=interface,
+        sources=(verilog,),
+        port="serial",
+        toplevel="board",
+        facts={"bitstream": report["sha256"]},
+    )
+
+
+_MADE = "made.json"
+"""From which inputs a level's Verilog was made."""
+
+
+def _build(run: Path, board: str = "NAME") -> str:
+    return f"run 'htaflow build {run} --board {board}'"

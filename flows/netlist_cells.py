@@ -1,0 +1,164 @@
+"""The netlist that Yosys makes for an ECP5, read from the Verilog that a build keeps.
+
+The cells are those of Yosys's ``cells_sim.v`` for this family.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from htaflow.flows.gates import PLL_IDLE, Control, FlipFlop, Memory, Net, Netlist, Pll, Table
+from htaflow.flows.step import Step
+from htaflow.model.errors import BadInputError
+from htaflow.model.files import write_atomic
+
+_MULTIPLEXERS = {"PFUMX": ("BLUT", "ALUT", "C0"), "L6MUX21": ("D0", "D1", "SD")}
+_READING = Step(
+    tool="yosys",
+    arguments=("-q", "-s", "read.ys"),
+    outputs=("cells.json",),
+    log="yosys.log",
+    files={"read.ys": "read_verilog netlist.v\nproc\nclean\nwrite_json cells.json\n"},
+)
+
+
+def read_netlist(verilog: Path, folder: Path, timeout: float = 300.0) -> Netlist:
+    """Return the netlist of module ``board`` in ``verilog``, which Yosys reads in ``folder``.
+
+    Raises ``BadInputError`` for a cell that is not understood, and ``ToolError`` if Yosys fails.
+    """
+    write_atomic(folder / "netlist.v", verilog.read_bytes())
+    _READING.run(folder, timeout)
+    module = json.loads((folder / "cells.json").read_text())["modules"]["board"]
+    return _Reader(module).run().simplified()
+
+
+class _Reader:
+    def __init__(self, module: Mapping[str, Any]) -> None:
+        self._module = module
+        self._netlist = Netlist()
+        self._inputs: dict[int, Net] = {}
+
+    def run(self) -> Netlist:
+        for name, port in self._module["ports"].items():
+            if len(port["bits"]) != 1:
+                raise BadInputError(f"port '{name}' of the netlist has more than one bit")
+            if port["direction"] == "input":
+                self._netlist.inputs.append(name)
+                self._inputs[port["bits"][0]] = name
+        for name, port in self._module["ports"].items():
+            if port["direction"] == "output":
+                self._netlist.outputs[name] = self._net(port["bits"][0])
+        for name, cell in self._module["cells"].items():
+            self._add(name, cell)
+        return self._netlist
+
+    def _net(self, bit: int | str) -> Net:
+        if isinstance(bit, str):
+            return bit if bit in "01" else "0"  # an x may be either
+        return self._inputs.get(bit, f"N{bit}")
+
+    def _add(self, name: str, cell: Mapping[str, Any]) -> None:
+        kind, parameters = cell["type"], cell["parameters"]
+        pins = {
+            f"{pin}{index}" if len(bits) > 1 else pin: self._net(bit)
+            for pin, bits in cell["connections"].items()
+            for index, bit in enumerate(bits)
+        }
+        tables = self._netlist.tables
+        if kind == "LUT4":
+            inputs = tuple(pins.get(pin, "1") for pin in "ABCD")
+            tables[pins["Z"]] = Table(inputs, int(parameters["INIT"], 2))
+        elif kind in _MULTIPLEXERS:
+            tables[pins["Z"]] = Table(tuple(pins[pin] for pin in _MULTIPLEXERS[kind]), 0b11001010)
+        elif kind == "CCU2C":
+            self._add_carry(name, parameters, pins)
+        elif kind == "TRELLIS_FF":
+            self._netlist.flip_flops[pins["Q"]] = _flip_flop(name, parameters, pins)
+        elif kind == "TRELLIS_DPR16X4":
+            self._add_memory(parameters, pins)
+        elif kind == "EHXPLLL":
+            self._add_pll(parameters, pins)
+        elif kind != "$scopeinfo":
+            raise BadInputError(f"the netlist has a {kind}, {name}, which is not understood")
+
+    def _add_carry(self, name: str, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
+        """Add both halves of a carry cell: their sums and the carries out of them."""
+        carry = pins.get("CIN", "0")
+        for half in (0, 1):
+            table = int(parameters[f"INIT{half}"], 2)
+            free = parameters.get(f"INJECT1_{half}", "YES") != "YES"
+            total = out = 0
+            for at in range(32):
+                low, carry_in = at & 15, at >> 4
+                value, made = table >> low & 1, table >> (low & 3) & 1
+                total |= (value ^ (carry_in & free)) << at
+                out |= (carry_in if value else made & free) << at
+            inputs = (*(pins.get(f"{pin}{half}", "1") for pin in "ABCD"), carry)
+            following = f"{name} carry" if half == 0 else pins.get("COUT", f"{name} out")
+            if f"S{half}" in pins:
+                self._netlist.tables[pins[f"S{half}"]] = Table(inputs, total)
+            self._netlist.tables[following] = Table(inputs, out)
+            carry = following
+
+    def _add_memory(self, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
+        """Add the four columns of a memory, their addresses in the order of a look-up table."""
+        order = (3, 1, 2, 0)
+        contents = int(parameters["INITVAL"].replace("x", "0"), 2)
+        for column in range(4):
+            value = 0
+            for at in range(16):
+                word = sum((at >> k & 1) << bit for k, bit in enumerate(order))
+                value |= (contents >> (4 * word + column) & 1) << at
+            if f"DO{column}" in pins:
+                self._netlist.memories[pins[f"DO{column}"]] = Memory(
+                    read=tuple(pins[f"RAD{bit}"] for bit in order),
+                    write=tuple(pins[f"WAD{bit}"] for bit in order),
+                    data=pins[f"DI{column}"],
+                    control=Control(
+                        clock=pins["WCK"],
+                        falling=parameters.get("WCKMUX") == "INV",
+                        enable=pins["WRE"],
+                        enable_low=parameters.get("WREMUX") == "INV",
+                    ),
+                    value=value,
+                )
+
+    def _add_pll(self, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
+        pll = Pll(
+            clock=pins["CLKI"],
+            output=pins["CLKOP"],
+            lock=pins["LOCK"],
+            reference=_number(parameters["CLKI_DIV"]),
+            feedback=_number(parameters["CLKFB_DIV"]),
+            divisor=_number(parameters["CLKOP_DIV"]),
+            phase=_number(parameters["CLKOP_CPHASE"]),
+            fed_back=pins["CLKFB"],
+            idle=tuple(pins.get(name, "0") for name in PLL_IDLE),
+        )
+        self._netlist.plls |= {pll.output: pll, pll.lock: pll}
+
+
+def _flip_flop(name: str, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> FlipFlop:
+    enable, reset = parameters.get("CEMUX", "CE"), parameters.get("LSRMUX", "LSR")
+    if parameters.get("LSRMODE", "LSR") != "LSR":
+        raise BadInputError(f"flip-flop {name} of the netlist is preset: that is not understood")
+    return FlipFlop(
+        data=pins["DI"],
+        control=Control(
+            clock=pins["CLK"],
+            falling=parameters.get("CLKMUX", "CLK") == "INV",
+            enable=enable if enable in ("0", "1") else pins.get("CE", "1"),
+            enable_low=enable == "INV",
+            reset=pins.get("LSR", "0"),
+            reset_low=reset == "INV" and "LSR" in pins,
+            at_once=parameters.get("SRMODE", "LSR_OVER_CE") == "ASYNC",
+        ),
+        value=int(parameters.get("REGSET", "RESET") == "SET"),
+    )
+
+
+def _number(text: str) -> int:
+    """Return a parameter's value, which Yosys writes in binary."""
+    return int(text, 2)

@@ -1,0 +1,51 @@
+"""The phase-locked loops of an ECP5, by their settings."""
+
+from collections.abc import Iterable
+
+from htaflow.flows.gates import PLL_IDLE, Pll
+from htaflow.flows.routing import Read
+from htaflow.flows.trellis import Part, Wire
+from htaflow.flows.trellis_config import Tile
+from htaflow.model.errors import BadInputError
+
+
+def read_pll(tiles: Iterable[Tile], part: Part, output: Wire, lock: Wire, read: Read) -> Pll:
+    """Return the PLL with these outputs; ``read`` returns the net on a wire.
+
+    Raises ``BadInputError`` if it is not in use, or not fed back from ``output``.
+    """
+    first, second = _tiles_of(tiles, part, output)
+    if first.enum("MODE") != "EHXPLLL" or second.enum("CLKOP_ENABLE") != "ENABLED":
+        raise BadInputError(f"tile {first.name}: its PLL is read and is not in use")
+    place = output.row, output.column
+    nets = {name: read(Wire(*place, f"J{name}_PLL")) for name in PLL_IDLE}
+    nets |= {name: read(Wire(*place, f"{name}_PLL")) for name in ("CLKI", "CLKFB")}
+    for name, net in nets.items():
+        if net is None:
+            raise BadInputError(f"tile {first.name}: nothing drives {name} of its PLL")
+    return Pll(
+        clock=str(nets["CLKI"]),
+        output=str(read(output)),
+        lock=str(read(lock)),
+        reference=first.word("CLKI_DIV") + 1,
+        feedback=first.word("CLKFB_DIV") + 1,
+        divisor=second.word("CLKOP_DIV") + 1,
+        phase=first.word("CLKOP_CPHASE"),
+        fed_back=str(nets["CLKFB"]),
+        idle=tuple(str(nets[name]) for name in PLL_IDLE),
+    )
+
+
+def _tiles_of(tiles: Iterable[Tile], part: Part, output: Wire) -> tuple[Tile, Tile]:
+    """Return the two tiles that hold a PLL's settings."""
+    tiles = list(tiles)
+    for first in tiles:
+        fixed = (source for sources in first.kind.fixed.values() for source in sources)
+        wires = (part.wire(first.row, first.column, name) for name in fixed if "CLKOP_PLL" in name)
+        if not first.kind_name.startswith("PLL0") or output not in wires:
+            continue
+        for second in tiles:
+            beside = second.row == first.row and abs(second.column - first.column) == 1
+            if beside and "CLKOP_DIV" in second.kind.words:
+                return first, second
+    raise BadInputError(f"{output} is read, and no tile has settings of its PLL")

@@ -3,10 +3,8 @@
 """From a network to a board's bitstream."""
 
 import contextlib
-import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from htaflow.flows.board import Board, load_board
+from htaflow.flows.lock import Lock, digests, library_versions, read_lock, sha256
 from htaflow.flows.route import (
     FAMILIES,
     FLOORPLAN,
@@ -35,12 +34,23 @@ from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import find_target
 from htaflow.hw.verilog import convert, describe
 from htaflow.model.errors import BadInputError, DoesNotFitError
-from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.files import (
+    alone,
+    digest,
+    naming,
+    replace_folder,
+    restore_folder,
+    write_atomic,
+    write_json,
+)
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
 
 TIMEOUT = 900.0
 """Seconds that each tool may take unless said otherwise."""
+
+_ASIDE = "old"
+"""What is in place is called so, in the work folder, while the new takes its place."""
 
 _BITS_A_BYTE = 10  # on the line: start, eight data, stop
 
@@ -84,6 +94,9 @@ def build(
         DoesNotFitError: the network is too large for the board, cannot be routed, or is too slow
             for its clock. When it is too slow, report.json says by how much; there is no bitstream.
         ToolError: a tool failed in another way. The folder RUN/boards/NAME.failed keeps its log.
+
+    A call while another builds the same for the same board waits for it. ``lock.json`` beside the
+    report has what it takes to make the same files again, and their digests.
     """
     here = Run(run)
     wanted = seed_range(seed, seeds)
@@ -112,41 +125,24 @@ def build(
         progress=progress,
     )
 
-    kept = unchanged(here.board_report(target.name), inputs)
-    if kept is not None and kept["met"] and not same_bitstream(job.final, kept):
-        kept = None
-    fmax = {int(key): float(value) for key, value in kept["fmax_by_seed"].items()} if kept else {}
-    if kept is not None and kept["seed"] not in wanted:
-        kept = None
-    if kept is not None and _next_seed(wanted, fmax, {}, kept) is None:
+    report = job.stored(wanted)
+    if report is not None and not job.work.exists():
         progress(f"build {target.name}: unchanged")
-        return _met(kept, target)
-
-    failed: dict[int, DoesNotFitError] = {}
-    with job.synthesised() as synthesised:
-        while (number := _next_seed(wanted, fmax, failed, kept)) is not None:
-            folder = synthesised.with_name(f"seed{number}")
-            shutil.copytree(synthesised, folder)
-            try:
-                result = job.route(folder, number)
-            except TooLargeError:
-                raise
-            except DoesNotFitError as error:
-                failed[number] = error
-                if len(failed) == len(wanted):
-                    raise
-            else:
-                fmax[number] = result["fmax_mhz"]
-                if kept is None or number == fastest(fmax, (number, kept["seed"])):
-                    kept = job.finish(folder, number, result)
-            if kept is not None:
-                kept["fmax_by_seed"] = {str(key): fmax[key] for key in sorted(fmax)}
-                kept["failed_seeds"] = {str(key): str(error) for key, error in failed.items()}
-                job.keep(folder, kept)
-    assert kept is not None
-    shutil.rmtree(job.failed, ignore_errors=True)
+        return _met(report, target)
+    with job.alone():  # also clears what a killed build left
+        report = job.stored(wanted) or job.make(wanted)  # another may have made it just now
     progress(f"build {target.name}: done in {job.seconds:.0f} s")
-    return _met(kept, target)
+    return _met(report, target)
+
+
+def work_folder(folder: Path) -> Path:
+    """Return where the build in ``folder`` is made: held by the process that makes it."""
+    return folder.with_name(f".{folder.name}")
+
+
+def failed_folder(folder: Path) -> Path:
+    """Return what keeps the logs when the build in ``folder`` fails."""
+    return folder.with_name(f"{folder.name}.failed")
 
 
 def _next_seed(
@@ -182,29 +178,88 @@ class _Job:
     @property
     def failed(self) -> Path:
         """The folder that keeps what a tool left that failed."""
-        return self.final.with_name(f"{self.final.name}.failed")
+        return failed_folder(self.final)
+
+    @property
+    def work(self) -> Path:
+        """The folder in which all is made; it is there while a process builds for the board."""
+        return work_folder(self.final)
 
     @property
     def seconds(self) -> float:
         """Seconds since the job began."""
         return time.monotonic() - self.start
 
+    def stored(self, wanted: Sequence[int]) -> dict[str, Any] | None:
+        """Return the report of an earlier build if nothing is left to do."""
+        kept, fmax = self._earlier(wanted)
+        return kept if kept is not None and _next_seed(wanted, fmax, {}, kept) is None else None
+
+    def _earlier(self, wanted: Sequence[int]) -> tuple[dict[str, Any] | None, dict[int, float]]:
+        """Return what an earlier build of the same inputs left.
+
+        Its report, if its seed is among those ``wanted`` now, and the clock of each seed it routed.
+        """
+        kept = unchanged(self.final / "report.json", self.facts["inputs"])
+        if kept is None or not _whole(self.final):
+            return None, {}
+        fmax = {int(key): float(value) for key, value in kept["fmax_by_seed"].items()}
+        return (kept if kept["seed"] in wanted else None), fmax
+
     @contextlib.contextmanager
-    def synthesised(self) -> Iterator[Path]:
-        """Yield a folder with the netlist; it and all beside it is deleted in the end."""
-        self.final.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=self.final.parent, prefix=f".{self.board.name}."))
-        try:
-            folder = work / "synthesised"
-            folder.mkdir()
-            write_atomic(folder / "board.v", self.verilog)
-            write_json(folder / "top.json", self.interface)
-            with self._keeping_failure(folder):
-                self._run(synthesis(self.board), folder)
-                count_carries(folder, self.board)
-            yield folder
-        finally:
-            shutil.rmtree(work)
+    def alone(self) -> Iterator[None]:
+        """Build for the board in one process at a time, after clearing what a killed one left."""
+
+        def waiting() -> None:
+            self.progress(f"build {self.board.name}: waiting for another 'htaflow build' of it")
+
+        with alone(self.work, waiting):
+            restore_folder(self.final, self.work / _ASIDE)
+            for left in self.work.iterdir():
+                shutil.rmtree(left)
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.work)
+
+    def make(self, wanted: Sequence[int]) -> dict[str, Any]:
+        """Route the seeds that are left to do, keep the best in place, and return its report."""
+        kept, fmax = self._earlier(wanted)
+        failed: dict[int, DoesNotFitError] = {}
+        synthesised = self.synthesise()
+        while (number := _next_seed(wanted, fmax, failed, kept)) is not None:
+            folder = synthesised.with_name(f"seed{number}")
+            _copy(synthesised, folder)
+            try:
+                result = self.route(folder, number)
+            except TooLargeError:
+                raise
+            except DoesNotFitError as error:
+                failed[number] = error
+                if len(failed) == len(wanted):
+                    raise
+            else:
+                fmax[number] = result["fmax_mhz"]
+                if kept is None or number == fastest(fmax, (number, kept["seed"])):
+                    kept = self.finish(folder, number, result)
+            if kept is not None:
+                kept["fmax_by_seed"] = {str(key): fmax[key] for key in sorted(fmax)}
+                kept["failed_seeds"] = {str(key): str(error) for key, error in failed.items()}
+                self.keep(folder, kept)
+        assert kept is not None
+        shutil.rmtree(self.failed, ignore_errors=True)
+        return kept
+
+    def synthesise(self) -> Path:
+        """Return a folder with the netlist."""
+        folder = self.work / "synthesised"
+        folder.mkdir()
+        write_atomic(folder / "board.v", self.verilog)
+        write_json(folder / "top.json", self.interface)
+        with self._keeping_failure(folder):
+            self._run(synthesis(self.board), folder)
+            count_carries(folder, self.board)
+        return folder
 
     def route(self, folder: Path, seed: int) -> dict[str, Any]:
         """Place and route the netlist in ``folder``, and return what came of it."""
@@ -240,18 +295,29 @@ class _Job:
             **_throughput(self.interface, self.board),
             "seed": seed,
             "bitstream": names.bitstream if met else None,
-            "sha256": _sha256(folder / names.bitstream) if met else None,
+            "sha256": sha256(folder / names.bitstream) if met else None,
             "seconds": round(self.seconds, 1),
             **self.facts,
         }
         _tidy(folder, NETLIST, names.routed)
+        Lock(
+            network=report["network"],
+            inputs=report["inputs"],
+            options={
+                "seed": seed,
+                "clock_mhz": self.board.clock_mhz,
+                **{name: self.facts[name] for name in ("pipeline", "depth")},
+            },
+            versions=library_versions(self.facts["versions"]),
+            files=digests(folder),
+        ).write(folder)
         return report
 
     def keep(self, folder: Path, report: Mapping[str, Any]) -> None:
         """Put ``report`` in place: with ``folder``, if it is that seed's, or into what is there."""
         if folder.name == f"seed{report['seed']}":
             write_json(folder / "report.json", report)
-            _put(folder, self.final)
+            replace_folder(folder, self.final, self.work / _ASIDE)
         else:
             write_json(self.final / "report.json", report)
 
@@ -266,7 +332,7 @@ class _Job:
         try:
             yield
         except ToolError as error:
-            _put(folder, self.failed)
+            replace_folder(folder, self.failed, self.work / _ASIDE)
             # The message names the log, which has just moved.
             message = str(error).replace(str(folder), str(self.failed))
             log = self.failed / error.log.name
@@ -339,14 +405,27 @@ def _met(report: dict[str, Any], board: Board) -> dict[str, Any]:
     )
 
 
+def _whole(folder: Path) -> bool:
+    """Whether every file of an earlier build is there as it was made."""
+    try:
+        lock = read_lock(folder)
+    except BadInputError:
+        return False
+    return lock is not None and lock.first_change(folder) is None
+
+
 def same_bitstream(folder: Path, report: dict[str, Any]) -> bool:
     """Whether the bitstream in a board's folder is the one that its report describes."""
     path = folder / report["bitstream"]
-    return path.is_file() and _sha256(path) == str(report["sha256"])
+    return path.is_file() and sha256(path) == str(report["sha256"])
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _copy(folder: Path, to: Path) -> None:
+    """Copy a folder of files."""
+    to.mkdir()
+    for file in folder.iterdir():
+        with naming(to / file.name):
+            shutil.copyfile(file, to / file.name)
 
 
 def _tidy(folder: Path, *intermediate: str) -> None:
@@ -355,13 +434,8 @@ def _tidy(folder: Path, *intermediate: str) -> None:
         (folder / name).unlink()
     floorplan = folder / FLOORPLAN
     with contextlib.suppress(FileNotFoundError):  # it is a picture: no reason to fail
-        write_atomic(floorplan, shrink_floorplan(floorplan.read_text()))
-
-
-def _put(folder: Path, final: Path) -> None:
-    """Move ``folder`` to ``final``, whole, in place of what was there."""
-    old = folder.with_name(f"{folder.name}.old")
-    with contextlib.suppress(FileNotFoundError):
-        final.rename(old)
-    folder.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
+        svg = floorplan.read_text(errors="replace")
+        if svg.rstrip().endswith("</svg>"):
+            write_atomic(floorplan, shrink_floorplan(svg))
+        else:
+            floorplan.unlink()

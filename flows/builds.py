@@ -23,6 +23,7 @@ from htaflow.flows.rundir import Run
 from htaflow.flows.seeds import seed_range
 from htaflow.hw.network import check_pipeline
 from htaflow.model.errors import HtaflowError
+from htaflow.model.process import leashed
 from htaflow.model.progress import Progress, silent
 
 
@@ -66,7 +67,7 @@ def build_all(
     }
     if len(boards) == 1:
         return {boards[0]: build(run, boards[0], **options, progress=progress)}
-    workers: list[subprocess.Popen[str]] = []
+    workers: list[subprocess.Popen[bytes]] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         arguments = [json.dumps([str(run), name, options]) for name in boards]
         futures = [pool.submit(_follow, one, workers, progress) for one in arguments]
@@ -86,24 +87,19 @@ def build_all(
 
 
 def _follow(
-    arguments: str, workers: list[subprocess.Popen[str]], progress: Progress
+    arguments: str, workers: list[subprocess.Popen[bytes]], progress: Progress
 ) -> dict[str, Any]:
     """Run one build in a process, pass its progress on, and return its last line."""
     command = [sys.executable, "-P", "-m", __name__, arguments]
     answer: dict[str, Any] = {}
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        start_new_session=True,
-    ) as worker:
+    with leashed(command, stderr=None) as worker:
         workers.append(worker)
         assert worker.stdout is not None
         for line in worker.stdout:
             answer = json.loads(line)
             if "progress" in answer:
                 progress(answer["progress"])
+        worker.wait()
     if not {"report", "error"} & answer.keys():
         return {"error": f"a build ended with code {worker.returncode}", "exit_code": 2}
     return answer

@@ -364,10 +364,18 @@ def _add_build(verb: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="limit for each tool (default: 900)",
     )
+    verb.add_argument(
+        "--check",
+        action="store_true",
+        help="build again, aside, with the options in the build's lock.json, and say whether every "
+        "file is the same; if not, which is the first, and which versions differ",
+    )
     verb.set_defaults(run=_run_build)
 
 
 def _run_build(options: argparse.Namespace) -> int:
+    if options.check:
+        return _run_rebuild(options)
     from htaflow.flows.builds import build_all
     from htaflow.flows.rundir import Run
 
@@ -387,6 +395,31 @@ def _run_build(options: argparse.Namespace) -> int:
     for line in summary.seed_lines(reports):
         print(line)
     return 0
+
+
+def _run_rebuild(options: argparse.Namespace) -> int:
+    from htaflow.flows.rebuild import rebuild
+
+    given = {
+        "--clock": options.clock is not None,
+        "--seed": options.seed != 1,
+        "--seeds": options.seeds != 1,
+        "--pipeline": options.pipeline is not None,
+        "--depth": options.depth is not None,
+    }
+    if wrong := [name for name, is_given in given.items() if is_given]:
+        raise BadInputError(f"--check takes its options from lock.json; leave out {wrong[0]}")
+    code = 0
+    for board in dict.fromkeys(options.board):
+        try:
+            lock = rebuild(
+                options.directory, board, timeout=options.timeout, progress=_show_progress()
+            )
+            print(f"{board}: identical, {len(lock.files)} files")
+        except HtaflowError as error:
+            print(f"htaflow: {error}", file=sys.stderr)
+            code = max(code, error.exit_code)
+    return code
 
 
 def _add_explain(verb: argparse.ArgumentParser) -> None:

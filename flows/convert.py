@@ -9,7 +9,7 @@ from htaflow.flows.rundir import Run, source_digest, unchanged
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.target import find_target
 from htaflow.model.errors import BadInputError
-from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
@@ -57,7 +57,7 @@ def convert(
         network, run = load_network(file), Run(out)
     if run.path.exists() and not run.path.is_dir():
         raise BadInputError(f"{run.path}: it is a file; --out takes a run directory")
-    adopt = _is_new(run, network)
+    _is_new(run, network)  # refuses a different network
     part = find_target(target)
     InputLayout(network.input, bus_bits)  # refuses a bus before anything is built or written
 
@@ -70,23 +70,37 @@ def convert(
         source_digest("htaflow.hw", "htaflow.model"),
         *(importlib.metadata.version(tool) for tool in _TOOLS),
     )
-    stored = unchanged(run.interface, inputs, [run.network, run.verilog])
-    if stored is not None and stored.get("verilog") == digest(run.verilog.read_bytes()):
+    stored = _stored(run, inputs)
+    if stored is not None:
         progress("convert: unchanged")
         return stored
 
     from htaflow.hw.verilog import generate  # Amaranth takes a while to import
 
-    progress(f"convert: generating Verilog of '{network.name}'")
-    design = generate(network, bus_bits, part, pipeline, depth)
-    interface = {**design.interface, "verilog": digest(design.text), "inputs": inputs}
-    if adopt:
-        save_network(network, run.network)
-    run.interface.unlink(missing_ok=True)  # never beside Verilog that it does not describe
-    write_atomic(run.verilog, design.text)
-    write_json(run.interface, interface)
+    with alone(run.path, lambda: progress(f"convert: waiting for another step in {run.path}")):
+        adopt = _is_new(run, network)  # another may have put one there meanwhile
+        stored = _stored(run, inputs)
+        if stored is not None:
+            progress("convert: unchanged")
+            return stored
+        progress(f"convert: generating Verilog of '{network.name}'")
+        design = generate(network, bus_bits, part, pipeline, depth)
+        interface = {**design.interface, "verilog": digest(design.text), "inputs": inputs}
+        if adopt:
+            save_network(network, run.network)
+        run.interface.unlink(missing_ok=True)  # never beside Verilog that it does not describe
+        write_atomic(run.verilog, design.text)
+        write_json(run.interface, interface)
     progress(f"convert: wrote {run.verilog}")
     return interface
+
+
+def _stored(run: Run, inputs: str) -> dict[str, Any] | None:
+    """Return what an earlier call left, if it came from the same ``inputs`` and is whole."""
+    stored = unchanged(run.interface, inputs, [run.network, run.verilog])
+    if stored is not None and stored.get("verilog") == digest(run.verilog.read_bytes()):
+        return stored
+    return None
 
 
 def _is_new(run: Run, network: Network) -> bool:

@@ -4,6 +4,7 @@ Everyone's numbers are counted the same way: look-up tables of every size one ea
 multiplexers and flip-flops apart, no pads. A whole frame comes in one beat.
 """
 
+import contextlib
 import json
 import re
 import tempfile
@@ -12,10 +13,10 @@ from typing import Any
 
 from htaflow.flows.rundir import unchanged
 from htaflow.flows.step import Step
-from htaflow.flows.tools import ToolError, find_tool
+from htaflow.flows.tools import NONSENSE, ToolError, find_tool
 from htaflow.hw.target import PORTABLE, find_target
 from htaflow.model.errors import BadInputError
-from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
 
@@ -82,30 +83,35 @@ def count(
     texts = {mapping: design.text for mapping, design in designs.items()}
     inputs = digest(*texts.values(), step.digest, yosys.version)
     stored = None if folder is None else unchanged(folder / "count.json", inputs)
-    if stored is not None:
-        progress(f"count {network.name} for {target}: unchanged")
-        return stored
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".count.") as scratch:
+    with contextlib.ExitStack() as held:
+        if stored is None and folder is not None:
+            held.enter_context(
+                alone(folder, lambda: progress(f"count: waiting for another one in {folder}"))
+            )
+            stored = unchanged(folder / "count.json", inputs)
+        if stored is not None:
+            progress(f"count {network.name} for {target}: unchanged")
+            return stored
+        where = folder or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="htaflow-")))
         counts = {}
         for mapping, text in texts.items():
             progress(f"count {network.name} for {target}: {mapping}")
-            here = Path(scratch) if folder is None else folder / mapping
-            counts[mapping] = _synthesise(text, step, here, timeout)
-    best = min(counts, key=lambda mapping: int(counts[mapping]["LUT"]))
-    result = {
-        "target": target,
-        "network": network.digest,
-        "mapping": best,
-        **counts[best],
-        "command": COMMANDS[target],
-        "mappings": {mapping: counted["LUT"] for mapping, counted in counts.items()},
-        "latency_cycles": designs[best].interface["latency_cycles"],
-        "versions": {**designs[best].interface["versions"], "yosys": yosys.version},
-        "inputs": inputs,
-    }
-    if folder is not None:
-        write_json(folder / "count.json", result)
-    return result
+            counts[mapping] = _synthesise(text, step, where / mapping, timeout)
+        best = min(counts, key=lambda mapping: int(counts[mapping]["LUT"]))
+        result = {
+            "target": target,
+            "network": network.digest,
+            "mapping": best,
+            **counts[best],
+            "command": COMMANDS[target],
+            "mappings": {mapping: counted["LUT"] for mapping, counted in counts.items()},
+            "latency_cycles": designs[best].interface["latency_cycles"],
+            "versions": {**designs[best].interface["versions"], "yosys": yosys.version},
+            "inputs": inputs,
+        }
+        if folder is not None:
+            write_json(folder / "count.json", result)
+        return result
 
 
 def _synthesise(text: str, step: Step, folder: Path, timeout: float) -> dict[str, Any]:
@@ -139,7 +145,7 @@ def _read(folder: Path) -> dict[str, Any]:
         found["LUT_sizes"] = {
             cell: number for cell, number in cells.items() if re.fullmatch(_KINDS["LUT"], cell)
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except NONSENSE:
         log = folder / "yosys.log"
         message = f"yosys: {_CELLS} is no count of cells; its log is {log}"
         raise ToolError(message, log=log) from None

@@ -17,30 +17,6 @@ class EndedError(KeyboardInterrupt):
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Let signals that end the process, Ctrl-C among them, come only when the block is done.
-
-    For the start of a tool: between the start and its being known, nothing could end it. Only
-    Python's main thread gets signals; elsewhere this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, *_SIGNALS)}
-    handled = {each: handler for each, handler in before.items() if callable(handler)}
-    for each in handled:
-        signal.signal(each, lambda number, _: waiting.append(number))
-    try:
-        yield
-    finally:
-        for each, handler in handled.items():
-            signal.signal(each, handler)
-        for number in waiting[:1]:
-            signal.raise_signal(number)
-
-
-@contextmanager
 def ending_cleanly() -> Iterator[None]:
     """Raise :class:`EndedError` for SIGTERM and SIGHUP: tools run in groups of their own.
 

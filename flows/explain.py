@@ -9,7 +9,7 @@ import numpy as np
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.model.decision import Head, find_head
 from htaflow.model.errors import BadInputError, MismatchError
-from htaflow.model.files import digest, write_json
+from htaflow.model.files import alone, digest, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.observe import observe
@@ -55,27 +55,35 @@ def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
         frames[frame].astype("<i8").tobytes(),
         source_digest("htaflow.model", "htaflow.hw", "htaflow.sim"),
     )
-    found = unchanged(path, inputs)
-    if found is not None and _adds_up(found, frame, head):
-        progress("explain: unchanged")
+
+    def stored() -> Facts | None:
+        found = unchanged(path, inputs)
+        return found if found is not None and _adds_up(found, frame, head) else None
+
+    found = stored()
+    if found is None:
+        with alone(path.parent, lambda: progress("explain: waiting for another one of the run")):
+            found = stored()
+            if found is None:
+                progress(f"explain: simulating frame {frame}")
+                seen = observe(run, network, frames[frame : frame + 1])
+                found = {
+                    "frame": frame,
+                    "class": int(seen["class"][0, 0]),
+                    "scores": seen["scores"][0].tolist(),
+                    "concepts": seen["concepts"][0].tolist(),
+                    "network": network.digest,
+                    "hardware": hardware,
+                    "inputs": inputs,
+                }
+                if not _adds_up(found, frame, head):
+                    raise MismatchError(
+                        f"{run}: the concepts that the hardware gave for frame {frame} do not add "
+                        "up to its scores; this is a fault of htaflow: please report it"
+                    )
+                write_json(path, found)
     else:
-        progress(f"explain: simulating frame {frame}")
-        seen = observe(run, network, frames[frame : frame + 1])
-        found = {
-            "frame": frame,
-            "class": int(seen["class"][0, 0]),
-            "scores": seen["scores"][0].tolist(),
-            "concepts": seen["concepts"][0].tolist(),
-            "network": network.digest,
-            "hardware": hardware,
-            "inputs": inputs,
-        }
-        if not _adds_up(found, frame, head):
-            raise MismatchError(
-                f"{run}: the concepts that the hardware gave for frame {frame} do not add up to "
-                "its scores; this is a fault of htaflow: please report it"
-            )
-        write_json(path, found)
+        progress("explain: unchanged")
     return describe(network, found, int(labels[frame]), here.class_names(network))
 
 

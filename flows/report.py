@@ -18,7 +18,7 @@ from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
-from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Convolution, Dense, Layer, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
 
@@ -42,6 +42,12 @@ def report(run: Path, *, progress: Progress = silent) -> Path:
     """
     here = Run(run)
     network = here.load_network()
+    with alone(here.page.parent, lambda: progress("report: waiting for another one of the run")):
+        return _write(here, network, progress)
+
+
+def _write(here: Run, network: Network, progress: Progress) -> Path:
+    """Collect, draw and write the report, unless it is there already."""
     facts = collect(here, network)
     pictures = {name: _picture(here.board(name) / "floorplan.svg") for name in facts["boards"]}
     page = render(facts, network, pictures, draw_concepts(here, network, facts["concepts"]))

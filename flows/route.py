@@ -1,6 +1,7 @@
 """Place and route by nextpnr, and the bitstream."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from htaflow.flows.board import Board
 from htaflow.flows.step import Step
 from htaflow.flows.synth import NETLIST
-from htaflow.flows.tools import ToolError
+from htaflow.flows.tools import NONSENSE, ToolError
 from htaflow.model.errors import DoesNotFitError
 
 FLOORPLAN = "floorplan.svg"
@@ -43,6 +44,9 @@ class FamilyNames:
     packer: str
     bitstream: str
     cells: dict[str, str]
+    routed_ending: bytes
+    bitstream_ending: bytes
+    """Patterns of the last bytes of the routed design and of the bitstream."""
     unhurried_router: tuple[str, ...] = ()
     """Options for a design that has time: it runs at the speed of the board's oscillator."""
 
@@ -56,6 +60,8 @@ FAMILIES = {
         packer="icepack",
         bitstream="top.bin",
         cells={"LC": "ICESTORM_LC", "BRAM": "ICESTORM_RAM", "IO": "SB_IO"},
+        routed_ending=rb"\n\.sym [^\n]+\n",  # names come last
+        bitstream_ending=rb"\x01\x06\x00",  # the command to wake up
     ),
     "ecp5": FamilyNames(
         router="nextpnr-ecp5",
@@ -65,6 +71,8 @@ FAMILIES = {
         packer="ecppack",
         bitstream="top.bit",
         cells={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "IO": "TRELLIS_IO"},
+        routed_ending=rb"\n\n",  # a blank line ends each part
+        bitstream_ending=rb"\x5e\x00\x00\x00\xff{4}",  # the command that programming is done
         # Where random wires fill a part, the default router takes hours, and this one minutes, but
         # where both find ways, those of the default are faster.
         unhurried_router=("--router", "router2"),
@@ -92,6 +100,7 @@ def routing(board: Board, seed: int) -> Step:
         outputs=(names.routed, _REPORT),
         log=ROUTE_LOG,
         files={names.pins: board.constraints},
+        endings={names.routed: names.routed_ending},
     )
 
 
@@ -101,7 +110,13 @@ def packing(board: Board) -> Step:
     arguments: tuple[str, ...] = (names.routed, names.bitstream)
     if board.family == "ecp5":
         arguments = ("--compress", "--input", names.routed, "--bit", names.bitstream)
-    return Step(names.packer, arguments, (names.bitstream,), f"{names.packer}.log")
+    return Step(
+        tool=names.packer,
+        arguments=arguments,
+        outputs=(names.bitstream,),
+        log=f"{names.packer}.log",
+        endings={names.bitstream: names.bitstream_ending},
+    )
 
 
 def read_result(folder: Path, board: Board) -> dict[str, Any]:
@@ -116,13 +131,15 @@ def read_result(folder: Path, board: Board) -> dict[str, Any]:
     try:
         report = json.loads((folder / _REPORT).read_text())
         clocks = [float(clock["achieved"]) for clock in report["fmax"].values()]
+        if not all(map(math.isfinite, clocks)):
+            raise ValueError("a clock that is no number")
         result: dict[str, Any] = {"fmax_mhz": round(min(clocks), 3)}
         for resource, cell in names.cells.items():
             entry = report["utilization"][cell]
             result[resource] = {"used": int(entry["used"]), "available": int(entry["available"])}
         if board.family == "ice40":
             result |= _split_cells(log.read_text(errors="replace"), result["LC"]["available"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except NONSENSE as error:
         raise ToolError(
             f"{names.router}: its report makes no sense ({type(error).__name__}: {error}); "
             f"its log is {log}",

@@ -12,7 +12,8 @@ from htaflow.model.files import digest, write_atomic
 class Step:
     """A tool, its arguments, the files it reads besides other steps' outputs, and what it writes.
 
-    All file names are relative to the folder in which it runs.
+    ``endings`` has patterns that tell a whole output from half of one, see ``run_tool``. All file
+    names are relative to the folder in which it runs.
     """
 
     tool: str
@@ -20,6 +21,7 @@ class Step:
     outputs: tuple[str, ...]
     log: str
     files: Mapping[str, str] = field(default_factory=dict)
+    endings: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -41,4 +43,5 @@ class Step:
             log=self.log,
             outputs=self.outputs,
             timeout=timeout,
+            endings=self.endings,
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from htaflow.flows.board import Board
 from htaflow.flows.step import Step
-from htaflow.flows.tools import ToolError
+from htaflow.flows.tools import NONSENSE, ToolError
 
 NETLIST = "netlist.json"
 """What nextpnr reads; large, and deleted when it has."""
@@ -23,6 +23,7 @@ COMMANDS = {
 """Yosys's command, by the family of the part."""
 
 _NO_PADS = {"gowin": " -noiopads"}
+_ENDINGS = {NETLIST: rb"\n}\n", NETLIST_VERILOG: rb"\nendmodule\n"}
 _SCRIPT = "synth.ys"
 _ICE40_TIMING = {"u": "u", "h": "hx", "l": "lp"}
 """Yosys's name for an iCE40's speed, by the first letter of nextpnr's name for the device."""
@@ -50,6 +51,7 @@ def synthesis(board: Board) -> Step:
         outputs=(NETLIST, NETLIST_VERILOG, CELLS),
         log="yosys.log",
         files={_SCRIPT: "".join(f"{line}\n" for line in script)},
+        endings=_ENDINGS,
     )
 
 
@@ -70,6 +72,7 @@ def core_synthesis(family: str, source: str) -> Step:
         outputs=(NETLIST_VERILOG, NETLIST),
         log="yosys.log",
         files={_SCRIPT: "".join(f"{line}\n" for line in script)},
+        endings=_ENDINGS,
     )
 
 
@@ -78,6 +81,6 @@ def count_carries(folder: Path, board: Board) -> int:
     try:
         counts = json.loads((folder / CELLS).read_text())["design"]["num_cells_by_type"]
         return int(counts.get(_CARRY[board.family], 0))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except NONSENSE:
         log = folder / "yosys.log"
         raise ToolError(f"yosys: {CELLS} is no count of cells; its log is {log}", log=log) from None

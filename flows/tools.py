@@ -1,27 +1,30 @@
 """External tools: where they are, which version, and how they are run."""
 
-import contextlib
 import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
+from types import MappingProxyType
 
-from htaflow.flows.ending import held_back
 from htaflow.model.errors import HtaflowError, MissingToolError
+from htaflow.model.process import LOG_LIMIT, ask, run_process
 
 Version = tuple[int, ...]
 
-_ASK_SECONDS = 60
+NONSENSE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a tool's JSON can raise when it is not what it should be."""
+
 _LAST_LINES = 5
+_ENDING_BYTES = 4096
+_ROOM = 1 << 16  # bytes on a disk below which it is full
+_NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -151,18 +154,7 @@ def _ask(spec: ToolSpec, command: tuple[str, ...]) -> str | None:
     """Return the version that ``command`` states, or ``None``."""
     if spec.minimum is None:
         return None
-    try:
-        answer = subprocess.run(
-            [*command, *spec.ask],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_ASK_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(rb"\d+\.\d+(?:[.+]\d+)*", answer.stdout)
+    found = re.search(rb"\d+\.\d+(?:[.+]\d+)*", ask([*command, *spec.ask]) or b"")
     return found[0].decode() if found else None
 
 
@@ -178,67 +170,56 @@ def run_tool(
     log: str,
     outputs: Sequence[str],
     timeout: float,
+    endings: Mapping[str, bytes] = _NONE,
 ) -> float:
     """Run ``tool`` in ``folder`` and return the seconds it took.
 
     What it prints goes to ``folder / log``. File names in ``arguments`` should be relative: the
     Python packages see no other files in /tmp. Raises ``ToolError`` if it fails, takes longer than
-    ``timeout`` seconds (it is then ended with all its children), or leaves one of ``outputs``
-    missing or empty.
+    ``timeout`` seconds or prints without end (it is then ended with all its children), or leaves
+    one of ``outputs`` missing, empty, or without its ending: ``endings`` has, by output, a pattern
+    that the last bytes of a whole one match. Without it a tool that ran out of disk and said
+    nothing would leave half a file to be taken for whole.
     """
     path = folder / log
-    command = [*tool.command, *arguments]
     start = time.monotonic()
-    with path.open("wb") as file:
-        shown = [tool.name, *arguments]
-        file.write(f"$ {shlex.join(shown)}\n".encode())
-        file.flush()
-        process: subprocess.Popen[bytes] | None = None
-        try:
-            with held_back():
-                process = subprocess.Popen(
-                    command,
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            code = process.wait(timeout)
-        except OSError as error:
-            raise ToolError(f"{tool.name}: it cannot be run: {error}", log=path) from None
-        except subprocess.TimeoutExpired:
-            raise ToolError(
-                f"{tool.name}: it was not done after {timeout:g} s and was ended; "
-                f"its log is {path}",
-                log=path,
-                timed_out=True,
-            ) from None
-        finally:
-            # Also on Ctrl-C: a group of its own does not get it from the terminal.
-            if process is not None:
-                _end(process)
-    if code != 0:
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-        raise ToolError(
-            f"{tool.name}: it {how}; the end of its log, {path}:\n{_tail(path)}", log=path
-        )
-    for name in outputs:
-        output = folder / name
-        if not output.is_file() or not output.stat().st_size:
-            raise ToolError(
-                f"{tool.name}: it ended well but wrote no {name}; the end of its log, {path}:\n"
-                f"{_tail(path)}",
-                log=path,
-            )
-    return time.monotonic() - start
+    ended = run_process(
+        [*tool.command, *arguments],
+        folder=folder,
+        log=path,
+        timeout=timeout,
+        heading=f"$ {shlex.join([tool.name, *arguments])}\n",
+    )
+    if ended.overrun:
+        how = {
+            "time": f"it was not done after {timeout:g} s and was ended",
+            "log": f"it printed more than {LOG_LIMIT >> 20} MiB and was ended",
+        }[ended.overrun]
+        message = f"{tool.name}: {how}; its log is {path}"
+        raise ToolError(message, log=path, timed_out=ended.overrun == "time")
+    faults = ((_find_fault(folder / name, endings.get(name)), name) for name in outputs)
+    if ended.code < 0:
+        how = f"was ended by signal {-ended.code}"
+    elif ended.code > 0:
+        how = f"ended with code {ended.code}"
+    elif found := next((f"{fault} {name}" for fault, name in faults if fault), None):
+        how = f"ended well but wrote {found}"
+    else:
+        return time.monotonic() - start
+    if shutil.disk_usage(folder).free < _ROOM:
+        how += f" (no space is left on the disk of {folder})"
+    raise ToolError(f"{tool.name}: it {how}; the end of its log, {path}:\n{_tail(path)}", log=path)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process's group, whatever of it still runs."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _find_fault(output: Path, ending: bytes | None) -> str | None:
+    """Return what is wrong with a file, as a word before its name, or ``None`` if nothing is."""
+    if not output.is_file() or not output.stat().st_size:
+        return "no"
+    if ending is None:
+        return None
+    with output.open("rb") as file:
+        file.seek(-min(_ENDING_BYTES, output.stat().st_size), os.SEEK_END)
+        return None if re.search(ending + rb"\Z", file.read()) else "only part of"
 
 
 def _tail(log: Path) -> str:

@@ -1,66 +1,166 @@
 """Files that appear whole or not at all, and digests that name their content."""
 
+import contextlib
+import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_TEMPORARY = ".tmp~"
+
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write ``content`` beside ``path``, flush it to disk, then rename it into place.
 
     Creates the parent folders. Raises ``OSError`` as the operating system does, but for the name,
-    which is ``path``; nothing is left behind and an older file at ``path`` stays as it was.
+    which is ``path``; nothing is left behind and an older file at ``path`` stays as it was. What a
+    process left that was killed here is deleted by the next call for the same path.
     """
     data = content.encode() if isinstance(content, str) else content
-    try:
+    with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
+            _delete_abandoned(stale)
         _write(path, data)
-    except OSError as error:  # a full disk names no file at all, others the temporary one
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _write(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
+    while True:
+        handle, name = tempfile.mkstemp(_TEMPORARY, f".{path.name}.", path.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # mkstemp's 0600 would hide results from other users
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            # The lock tells that somebody is at it, unless it was taken for abandoned just before.
+            if _lock(handle, wait=False) is False or not _is_at(handle, Path(name)):
+                continue
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+                umask = os.umask(0)
+                os.umask(umask)
+                Path(name).chmod(0o666 & ~umask)  # mkstemp's 0600 hides results from other users
+                Path(name).replace(path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        _flush_folder(path.parent)
+        return
+
+
+def _delete_abandoned(path: Path) -> None:
+    """Delete a temporary file unless a process, still alive, is writing it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            if _lock(handle, wait=False):
+                path.unlink()
+        finally:
+            os.close(handle)
+
+
+def replace_folder(new: Path, path: Path, aside: Path) -> None:
+    """Move folder ``new``, whole and flushed to disk, to ``path``; what was there is deleted.
+
+    It passes through ``aside``, a name that nothing else uses: a process killed in between leaves
+    it there, and :func:`restore_folder` puts it back.
+    """
+    for file in new.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+    _flush_folder(new)
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(aside)
+    try:
+        new.rename(path)
+    finally:
+        restore_folder(path, aside)
+    _flush_folder(path.parent)
+
+
+def restore_folder(path: Path, aside: Path) -> None:
+    """Finish or undo what :func:`replace_folder` was killed at: ``path`` is old or new, whole."""
+    if not path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            aside.rename(path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder's names to disk, where the file system can: what a power cut must not undo."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an ``OSError`` the name ``path``: a full disk names no file, others a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 @contextmanager
 def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold ``folder``, made if need be, for one process at a time, and leave nothing in it.
 
-    If another process holds it, ``waiting`` is called and then the other's end awaited. Where the
-    file system has no locks, nothing is awaited.
+    If another process holds it, ``waiting`` is called and then the other's end awaited, however it
+    ends. The holder may delete the folder. Where the file system has no locks, nothing is awaited.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    told = False
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:
-            pass
-        yield
-    finally:
-        os.close(handle)
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # the other has just deleted it
+            continue
+        try:
+            if _lock(handle, wait=False) is False:
+                if not told:
+                    waiting()
+                told = True
+                _lock(handle, wait=True)
+            if _is_at(handle, folder):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, *, wait: bool) -> bool | None:
+    """Lock an open file or folder; ``False`` if another has it, ``None`` where there are no locks.
+
+    The lock ends with its process, however that ends; a process that it starts does not hold it.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether the open file or folder is still the one at ``path``."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -16,12 +16,12 @@ from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.exemplars import find_exemplars, load_exemplars, save_exemplars
-from htaflow.model.files import digest, write_atomic, write_json
+from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.fit import accuracy, calibrate, encode, fit
 from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.recipe import described, refined_recipe
+from htaflow.model.recipe import Recipe, described, refined_recipe
 from htaflow.model.zoo import find_recipe
 
 MODES = ("hard", "smooth")
@@ -76,7 +76,7 @@ def train(
         raise BadInputError(f"seed is {seed}; use 0 or more")
     dataset = load(data, progress)
     versions = {name: version(name) for name in ("htaflow", "numpy", "torch")}
-    configuration = {
+    configuration: dict[str, Any] = {
         "recipe": described(recipe),
         "data": dataset.digest,
         "mode": mode,
@@ -84,6 +84,26 @@ def train(
         "epochs": epochs,
         "versions": versions,
     }
+    with alone(out, lambda: progress(f"train: waiting for another step in {out}")):
+        return _train(
+            model, data, out, recipe, dataset, configuration, resume=resume, progress=progress
+        )
+
+
+def _train(
+    model: str,
+    data: str | Path,
+    out: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    configuration: dict[str, Any],
+    *,
+    resume: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Do what :func:`train` says, with ``out`` held for it alone."""
+    mode, seed, epochs = (configuration[name] for name in ("mode", "seed", "epochs"))
+    versions = configuration["versions"]
     inputs = digest(json.dumps(configuration, sort_keys=True))
     if resume:
         stored = _stored(out, inputs)

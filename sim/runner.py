@@ -8,14 +8,9 @@ import io
 import json
 import os
 import re
-import selectors
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +21,7 @@ import numpy.typing as npt
 
 from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.files import write_atomic, write_json
+from htaflow.model.process import LOG_LIMIT, ask, run_process
 from htaflow.model.progress import Progress, silent
 
 Bytes = npt.NDArray[np.uint8]
@@ -40,6 +36,7 @@ QUIET_LIMIT = 300.0
 """Seconds that a simulation may take, and that it may go without saying anything."""
 
 _LAST_LINES = 12
+_LINE_BYTES = 4096  # of a line without an end, so many are looked at
 _VERILATOR_NEEDED = (5, 36)
 _PROGRESS = re.compile(r"progress: (.*)")
 
@@ -200,60 +197,32 @@ def _run(
         and name not in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "PYTHONSAFEPATH")
     }
     environment = keep | {"COCOTB_ANSI_OUTPUT": "0", "PYTHONUNBUFFERED": "1"}
-    begun = heard = time.monotonic()
-    with (
-        (folder / "simulation.log").open("wb") as log,
-        _process_group([sys.executable, "run.py"], folder, environment) as process,
-        selectors.DefaultSelector() as selector,
-    ):
-        assert process.stdout is not None
-        selector.register(process.stdout, selectors.EVENT_READ)
-        line = b""
-        while True:
-            now = time.monotonic()
-            if now - begun > time_limit:
-                return -1, f"took longer than {time_limit:g} s"
-            if now - heard > quiet_limit:
-                return -1, f"said nothing for {quiet_limit:g} s"
-            wait = min(begun + time_limit - now, heard + quiet_limit - now)
-            if not selector.select(max(0.01, wait)):
-                continue
-            data = os.read(process.stdout.fileno(), 1 << 16)
-            if not data:
-                break
-            heard = time.monotonic()
-            log.write(data)
-            *lines, line = (line + data).split(b"\n")
-            for text in lines:
-                if found := _PROGRESS.search(text.decode(errors="replace")):
-                    progress(found[1])
-        try:
-            return process.wait(max(1.0, begun + time_limit - time.monotonic())), None
-        except subprocess.TimeoutExpired:
-            return -1, f"took longer than {time_limit:g} s"
+    line = b""
 
+    def hear(data: bytes) -> None:
+        nonlocal line
+        *lines, line = (line + data).split(b"\n")
+        for text in lines:
+            if found := _PROGRESS.search(text.decode(errors="replace")):
+                progress(found[1])
+        line = line[-_LINE_BYTES:]
 
-@contextmanager
-def _process_group(
-    arguments: list[str], folder: Path, environment: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process in a group of its own; the whole group is gone when the block is left."""
-    process = subprocess.Popen(
-        arguments,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
+    ended = run_process(
+        [sys.executable, "run.py"],
+        folder=folder,
+        log=folder / "simulation.log",
+        timeout=time_limit,
+        quiet=quiet_limit,
+        environment=environment,
+        hear=hear,
     )
-    with process:
-        try:
-            yield process
-        finally:
-            # Not only the process: the simulator that it started, too.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    if ended.overrun is None:
+        return ended.code, None
+    return ended.code, {
+        "time": f"took longer than {time_limit:g} s",
+        "quiet": f"said nothing for {quiet_limit:g} s",
+        "log": f"printed more than {LOG_LIMIT >> 20} MiB",
+    }[ended.overrun]
 
 
 def _failed_tests(path: Path) -> dict[str, bool]:
@@ -278,13 +247,10 @@ def _told(folder: Path, what: str) -> str:
 
 def _ask(tool: str, option: str) -> str:
     """Return the first line that ``tool`` prints for ``option``."""
-    try:
-        answer = subprocess.run(
-            [tool, option], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MissingToolError(f"{tool} does not run ({error}); install it again") from None
-    lines = answer.stdout.splitlines()
+    said = ask([tool, option])
+    if said is None:
+        raise MissingToolError(f"{tool} does not run; install it again")
+    lines = said.decode(errors="replace").splitlines()
     if not lines:
         raise MissingToolError(f"'{tool} {option}' says nothing; install {tool} again")
     return lines[0].removesuffix("()").strip()

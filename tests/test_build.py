@@ -1,132 +1,17 @@
 import json
 import shlex
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from htaflow.flows.board import load_board
 from htaflow.flows.build import build
-from htaflow.flows.route import shrink_floorplan
+from htaflow.flows.route import read_result, shrink_floorplan
+from htaflow.flows.synth import count_carries
 from htaflow.flows.tools import ToolError
 from htaflow.model.errors import BadInputError, DoesNotFitError, HtaflowError
-from htaflow.model.netfile import save_network
-from htaflow.model.network import ArgMax, Dense, Encode, Network
 
-# One program that stands in for every tool. It records how it was called, and MODE says what is
-# wrong with it: "TOOL:FAULT".
-FAKE = r"""
-import json, os, sys, time
-tool, arguments = sys.argv[1], sys.argv[2:]
-if "--version" in arguments:
-    print("Version 0.99")
-    sys.exit()
-with open(os.environ["FAKE_CALLS"], "a") as file:
-    file.write(json.dumps([tool, *arguments]) + "\n")
-broken, _, fault = os.environ.get("FAKE_MODE", ":").partition(":")
-fault = fault if broken == tool else ""
-if fault == "crash":
-    print("ERROR: something is wrong")
-    sys.exit(1)
-if fault == "hang":
-    time.sleep(60)
-if fault == "nothing":
-    sys.exit()
-
-def after(option):
-    return arguments[arguments.index(option) + 1]
-
-def write(name, text):
-    open(name, "w").write("nonsense" if fault == "nonsense" and "asc" not in name else text)
-
-if tool == "yosys":
-    write("netlist.json", "{}")
-    write("netlist.v", "module board; endmodule\n")
-    write("cells.json", json.dumps({"design": {"num_cells_by_type": {"SB_CARRY": 7}}}))
-elif tool.startswith("nextpnr"):
-    used = 6000 if fault == "large" else 400
-    print("Info:      100 LCs used as LUT4 only\nInfo:      200 LCs used as LUT4 and DFF")
-    print("Info:       50 LCs used as DFF only\n\nInfo: Device utilisation:")
-    print(f"Info: \t         ICESTORM_LC:    {used}/   5280    44%")
-    if fault == "large":
-        print("ERROR: Unable to place cell 'x', no BELs remaining to implement 'ICESTORM_LC'")
-        sys.exit(125)
-    if fault == "unroutable":
-        print("ERROR: Failed to route arc 3 of net 'y'")
-        sys.exit(1)
-    names = ("ICESTORM_LC", "ICESTORM_RAM", "SB_IO", "TRELLIS_COMB", "TRELLIS_FF", "DP16KD")
-    utilization = {name: {"used": used, "available": 5280} for name in (*names, "TRELLIS_IO")}
-    speeds = json.loads(os.environ.get("FAKE_SPEEDS", "{}"))
-    speed = speeds.get(after("--seed"), 11.5 if fault == "slow" else 33.25)
-    if speed is None:
-        print("ERROR: Failed to route arc 3 of net 'y'")
-        sys.exit(1)
-    fmax = {"clk": {"achieved": speed, "constraint": 12}}
-    write(after("--report"), json.dumps({"fmax": fmax, "utilization": utilization}))
-    routed = "routed with seed " + after("--seed")
-    write("top.asc" if "--asc" in arguments else after("--textcfg"), routed)
-    write(after("--placed-svg"), "<svg/>")
-else:
-    write(arguments[-1], open("top.asc" if tool == "icepack" else "top.config").read())
-"""
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """Return a run directory with a network small enough for a quick real build."""
-    chance = np.random.default_rng(5)
-    encode = Encode(
-        "encode",
-        features=6,
-        feature_bits=4,
-        signed=False,
-        source=np.arange(6),
-        threshold=chance.integers(1, 15, 6),
-    )
-    network = Network(
-        "small",
-        (
-            encode,
-            Dense("hidden", chance.choice([-1, 1], (8, 6)), thresholds=np.zeros(8, int)),
-            Dense("classes", chance.choice([-1, 1], (3, 8))),
-            ArgMax("best"),
-        ),
-    )
-    folder = tmp_path / "run"
-    save_network(network, folder / "network.safetensors")
-    return folder
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Put fake tools in place; the result sets what is wrong with them and tells their calls."""
-    script = tmp_path / "fake.py"
-    script.write_text(FAKE)
-    calls = tmp_path / "calls"
-    monkeypatch.setenv("FAKE_CALLS", str(calls))
-    for name in ("yosys", "nextpnr-ice40", "nextpnr-ecp5", "icepack", "ecppack"):
-        command = shlex.join([sys.executable, str(script), name])
-        monkeypatch.setenv("HTAFLOW_" + name.upper().replace("-", "_"), command)
-
-    class Fake:
-        def break_(self, mode: str) -> None:
-            monkeypatch.setenv("FAKE_MODE", mode)
-
-        def run_at(self, speeds: dict[int, float | None]) -> None:
-            """Say which clock each seed reaches; ``None`` for one that cannot be routed."""
-            monkeypatch.setenv("FAKE_SPEEDS", json.dumps(speeds))
-
-        @property
-        def routed(self) -> list[int]:
-            """The seeds that have been routed, in order."""
-            runs = (call for call in self.calls if call[0].startswith("nextpnr"))
-            return [int(call[call.index("--seed") + 1]) for call in runs]
-
-        @property
-        def calls(self) -> list[list[str]]:
-            return [json.loads(line) for line in calls.read_text().splitlines()]
-
-    return Fake()
+pytest_plugins = ["fake_tools"]
 
 
 def names(folder: Path) -> set[str]:
@@ -162,7 +47,7 @@ def test_a_build_for_ice40(run, fake):
     assert report["versions"]["yosys"] == "0.99"
     assert names(folder) == {
         *("board.v", "top.json", "report.json", "top.bin", "floorplan.svg", "cells.json"),
-        "netlist.v",
+        *("netlist.v", "lock.json"),
         *("yosys.log", "nextpnr.log", "icepack.log", "synth.ys", "pins.pcf", "nextpnr.json"),
     }
     serial = json.loads((folder / "top.json").read_text())["serial"]
@@ -209,7 +94,7 @@ def test_what_has_not_changed_is_not_built_again(run, fake):
 
 def kept(run: Path) -> str:
     """Return what the bitstream holds, which names its seed."""
-    return (run / "boards" / "icebreaker" / "top.bin").read_text()
+    return (run / "boards" / "icebreaker" / "top.bin").read_text().rstrip("\1\6\0")
 
 
 def test_of_several_seeds_the_fastest_is_kept(run, fake):
@@ -371,11 +256,29 @@ def test_a_router_that_finds_no_end(run, fake):
         ("nextpnr-ice40:nonsense", "nextpnr-ice40: its report makes no sense"),
         ("icepack:crash", "icepack: it ended with code 1"),
         ("icepack:nothing", "icepack: it ended well but wrote no top.bin"),
+        ("yosys:killed", "yosys: it was ended by signal 9"),
+        ("icepack:killed", "icepack: it was ended by signal 9"),
+        ("yosys:flood", "yosys: it printed more than 0 MiB and was ended"),
+        ("nextpnr-ice40:flood", "nextpnr-ice40: it printed more than 0 MiB and was ended"),
+        *(
+            (f"{tool}:half of {name}", f"{tool}: it ended well but wrote only part of {name}")
+            for tool, name in [
+                ("yosys", "netlist.json"),
+                ("yosys", "netlist.v"),
+                ("nextpnr-ice40", "top.asc"),
+                ("icepack", "top.bin"),
+            ]
+        ),
+        ("yosys:half of cells.json", "yosys: cells.json is no count of cells"),
+        ("nextpnr-ice40:half of nextpnr.json", "nextpnr-ice40: its report makes no sense"),
     ],
 )
 def test_a_tool_that_fails_is_told_with_its_log_and_leaves_nothing_half_done(
-    run, fake, mode, message
+    run, fake, mode, message, monkeypatch
 ):
+    if "flood" in mode:
+        monkeypatch.setattr("htaflow.model.process.LOG_LIMIT", 1 << 19)
+        monkeypatch.setattr("htaflow.flows.tools.LOG_LIMIT", 1 << 19)
     fake.break_(mode)
     with pytest.raises(ToolError) as caught:
         build(run, "icebreaker", timeout=5 if "hang" in mode else 60)
@@ -385,6 +288,49 @@ def test_a_tool_that_fails_is_told_with_its_log_and_leaves_nothing_half_done(
     assert caught.value.log.is_file()
     assert str(caught.value.log) in text
     assert "report.json" not in names(run / "boards" / "icebreaker.failed")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"design": 3, "fmax": 3}',
+        b'{"design": {"num_cells_by_type": []}, "fmax": {}, "utilization": {}}',
+        b'{"design": {"num_cells_by_type": {"SB_CARRY": 1e999}}, "fmax": {"c": {"achieved": NaN}}}',
+        b'{"design": {"num_cells_by_type": {"SB_CARRY": "x"}}, "fmax": {"c": {"achieved": "x"}}}',
+        b'{"design": {"num_cells_by_type": {"SB_CARRY": NaN}}, "fmax": {"c": {"achieved": 1e999}}}',
+        b"[" * 50_000,
+        b"\xff\x00",
+    ],
+)
+def test_nonsense_in_a_report_is_a_failure_of_the_tool(tmp_path, said):
+    board = load_board("icebreaker")
+    for name in ("cells.json", "nextpnr.json", "nextpnr.log"):
+        (tmp_path / name).write_bytes(said)
+    with pytest.raises(ToolError, match=r"cells\.json is no count of cells"):
+        count_carries(tmp_path, board)
+    with pytest.raises(ToolError, match="its report makes no sense"):
+        read_result(tmp_path, board)
+
+
+def test_half_a_floorplan_is_no_picture_and_no_reason_to_fail(run, fake):
+    fake.break_("nextpnr-ice40:half of floorplan.svg")
+    assert build(run, "icebreaker")["met"]
+    assert "floorplan.svg" not in names(run / "boards" / "icebreaker")
+
+
+def test_a_result_that_was_changed_is_made_again(run, fake):
+    build(run, "icebreaker")
+    folder = run / "boards" / "icebreaker"
+    before = (folder / "netlist.v").read_text()
+    for damage in (lambda path: path.write_text("half"), lambda path: path.unlink()):
+        for name in ("netlist.v", "board.v", "lock.json"):
+            damage(folder / name)
+            build(run, "icebreaker")
+            assert (folder / "netlist.v").read_text() == before
+    assert len(fake.calls) == 7 * 3
 
 
 def test_a_failure_keeps_the_build_before_and_a_success_clears_the_failure(run, fake):

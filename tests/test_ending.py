@@ -3,7 +3,8 @@ import threading
 
 import pytest
 
-from htaflow.flows.ending import EndedError, ending_cleanly, held_back
+from htaflow.flows.ending import EndedError, ending_cleanly
+from htaflow.model.process import held_back
 
 
 def test_a_signal_waits_for_the_end_of_the_block() -> None:

@@ -149,7 +149,7 @@ class Judge:
         circuit = Circuit(self.design.network.input)
         differs = circuit.difference(circuit.add(self.right.core), circuit.add(mutant.core))
         if differs is None:
-            return _equivalent("its netlist is the same, once equal tables are one")
+            return _equivalent("all that its outputs depend on is the same netlist")
         frame, how = self._search(circuit, differs), "a random frame"
         if frame is None:
             answer = ever(differs, self.limits.solver)

@@ -73,6 +73,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "check": _add_check,
         "convert": _add_convert,
         "verify": _add_verify,
+        "bisect": _add_bisect,
         "build": _add_build,
         "explain": _add_explain,
         "report": _add_report,
@@ -114,6 +115,10 @@ _HELP = {
     "verify": (
         "simulate the hardware and compare it with the golden network, cycle by cycle",
         "htaflow verify runs/digits --frames 100",
+    ),
+    "bisect": (
+        "find where two stations part: the first layer, neuron and cycle, with a short waveform",
+        "htaflow bisect runs/digits",
     ),
     "build": (
         "synthesise, place and route, and write the bitstream for one or more boards",
@@ -306,12 +311,30 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
         "--frames", type=_positive, metavar="N", help="test frames to run (default: all)"
     )
     _add_seed(verb)
+    verb.add_argument(
+        "--mutate",
+        action="store_true",
+        help="inject faults, one at a time: each must be caught, or proved to change nothing",
+    )
+    verb.add_argument(
+        "--mutants", type=_positive, metavar="N", help="with --mutate: how many (default: 100)"
+    )
+    verb.add_argument(
+        "--time-limit",
+        type=_positive,
+        metavar="SECONDS",
+        help="with --mutate: after which no more are begun (default: 1800)",
+    )
     verb.set_defaults(run=_run_verify)
 
 
 def _run_verify(options: argparse.Namespace) -> int:
     from htaflow.flows.levels import verify
 
+    if options.mutate:
+        return _run_mutate(options)
+    if options.mutants or options.time_limit:
+        raise BadInputError("--mutants and --time-limit go with --mutate")
     results = verify(
         options.directory,
         level=options.level,
@@ -327,6 +350,47 @@ def _run_verify(options: argparse.Namespace) -> int:
     else:
         print(summary.table(summary.level_rows(results)))
     return 0
+
+
+def _run_mutate(options: argparse.Namespace) -> int:
+    from htaflow.flows.mutate import MUTANTS, TIME_LIMIT, is_clean, mutate
+
+    if options.level != "rtl":
+        raise BadInputError(
+            f"--mutate changes the RTL: it goes with --level rtl, not {options.level}"
+        )
+    result = mutate(
+        options.directory,
+        mutants=options.mutants or MUTANTS,
+        seed=options.seed,
+        frames=options.frames,
+        time_limit=options.time_limit or TIME_LIMIT,
+        progress=_show_progress(),
+    )
+    print(summary.table(summary.mutate_rows(result)))
+    for line in summary.mutate_lines(result):
+        print(line)
+    return 0 if is_clean(result) else 1
+
+
+def _add_bisect(verb: argparse.ArgumentParser) -> None:
+    _add_run(verb)
+    verb.add_argument(
+        "--frames", type=_positive, metavar="N", help="test frames to run (default: all)"
+    )
+    _add_seed(verb)
+    verb.set_defaults(run=_run_bisect)
+
+
+def _run_bisect(options: argparse.Namespace) -> int:
+    from htaflow.flows.bisect import bisect
+
+    result = bisect(
+        options.directory, frames=options.frames, seed=options.seed, progress=_show_progress()
+    )
+    for line in summary.bisect_lines(result):
+        print(line)
+    return 1 if result["parting"] else 0
 
 
 def _add_build(verb: argparse.ArgumentParser) -> None:

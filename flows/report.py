@@ -28,7 +28,7 @@ MAX_PICTURE = 4 << 20
 Facts = dict[str, Any]
 
 _OTHER = {"explanation": "a different network or hardware"}
-_STEPS = ("training", "rtl", "verification")
+_STEPS = ("training", "rtl", "verification", "mutation")
 
 
 def report(run: Path, *, progress: Progress = silent) -> Path:
@@ -73,6 +73,7 @@ def collect(run: Run, network: Network) -> Facts:
         "verification": _read(
             run.verify(), "frames", "mismatches", "latency_cycles", "interval_cycles", "stalled"
         ),
+        "mutation": _read(run.verify("mutation"), "score", "results", "by_kind", "reference"),
         **{name: _read(run.board_report(name), "LUT", "fmax_mhz") for name in run.boards},
     }
     stale = _drop_stale(results, network)
@@ -212,6 +213,9 @@ def _commands(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
         lines.append(["verify", where, "--level", "rtl", "--frames", verification["frames"]])
         seed = verification["stalled"].get("seed")
         lines[-1] += [] if seed is None else ["--seed", seed]
+    if mutation := results["mutation"]:
+        line = ["verify", where, "--mutate", "--frames", mutation["frames"]]
+        lines.append([*line, "--mutants", mutation["mutants"], "--seed", mutation["seed"]])
     for name, board in results.items():
         if board and name not in _STEPS:
             lines.append(["build", where, "--board", name, *_build_options(board)])

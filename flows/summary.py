@@ -69,6 +69,51 @@ def level_rows(results: Sequence[Mapping[str, Any]]) -> Rows:
     return rows
 
 
+def mutate_rows(result: Mapping[str, Any]) -> Rows:
+    """How many faults of each kind were caught, and how many are equivalent or survived."""
+    columns = ("mutants", "caught", "equivalent", "survived")
+    rows: Rows = [("fault", "injected", *columns[1:])]
+    for row in result["by_kind"]:
+        rows.append((row["kind"], *(str(row[column]) for column in columns)))
+    counts = [len(result["results"]), *(result[column] for column in columns[1:])]
+    rows.append(("all", *map(str, counts)))
+    return rows
+
+
+def mutate_lines(result: Mapping[str, Any]) -> list[str]:
+    """The score, the corrupted references, and every fault that was not caught, with its reason."""
+    reference = result["reference"]
+    lines = [
+        f"score: {100 * result['score']:.1f} % of the faults that change anything were caught, "
+        f"{result['caught_directed']} of them with a frame that was looked for",
+        f"corrupted references: {reference['caught']} of {reference['corrupted']} made it fail",
+        *(f"not noticed: {name}" for name in reference["missed"]),
+    ]
+    for fault in result["results"]:
+        if fault["verdict"] != "caught":
+            place = "".join(f", {name} {value}" for name, value in fault["site"].items())
+            where = f"{fault['kind']}, {fault['layer']}{place}"
+            lines.append(f"{fault['verdict']}: {where}: {fault['reason']}")
+    return lines
+
+
+def bisect_lines(result: Mapping[str, Any]) -> list[str]:
+    """Which stations were compared, and where they part, if they do."""
+    lines = [f"{pair['stations']}: {pair['answer']}" for pair in result["compared"]]
+    if not (parting := result["parting"]):
+        return lines
+    place = [f"test '{parting['test']}'"]
+    for name in ("frame", "layer", "neuron", "step", "cycle"):
+        if parting[name] is not None:
+            place.append(f"{name} {parting[name]}")
+    lines.append(", ".join(place) + f": expected {parting['expected']}, got {parting['got']}")
+    if result["waveform"]:
+        when = parting["time_ns"]
+        at = "" if when is None else f", at {when:g} ns"
+        lines.append(f"waveform: {result['waveform']}{at}")
+    return lines
+
+
 def seed_lines(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How far the clock spreads over the placer's seeds, a line for each board with several."""
     spreads = {report["board"]: spread(report) for report in reports.values()}

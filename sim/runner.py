@@ -42,7 +42,12 @@ _PROGRESS = re.compile(r"progress: (.*)")
 
 
 class SimulationError(HtaflowError):
-    """The simulation did not come to an end that means anything; the message has its last words."""
+    """The simulation did not come to an end that means anything; the message has its last words.
+
+    ``killed`` says whether that was because it overran its time.
+    """
+
+    killed = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Bench:
         probe: note what each stage holds for this frame (its place in the order), or None.
         build_args: more options for the simulator's compiler.
         kept_words: how many of the words that come out are kept in each test's result.
+        first_only: end at the first fault: what was found tells only whether there is one.
     """
 
     interface: Mapping[str, Any]
@@ -79,6 +85,7 @@ class Bench:
     probe: int | None = None
     build_args: tuple[str, ...] = ()
     kept_words: int = 0
+    first_only: bool = False
 
     @property
     def interval(self) -> int:
@@ -109,6 +116,7 @@ class Bench:
             "waves": self.waves,
             "probe": self.probe,
             "kept_words": self.kept_words,
+            "first_only": self.first_only,
         }
         write_json(folder / "bench.json", options)
 
@@ -167,7 +175,9 @@ def run_bench(
         (folder / stale).unlink(missing_ok=True)
     code, ended = _run(folder, time_limit, quiet_limit, progress)
     if ended is not None:
-        raise SimulationError(_told(folder, f"the simulation {ended} and was killed"))
+        error = SimulationError(_told(folder, f"the simulation {ended} and was killed"))
+        error.killed = True
+        raise error
     try:
         result = json.loads((folder / "result.json").read_text())
         failed = _failed_tests(folder / "results.xml")

@@ -23,6 +23,8 @@ def main() -> int:
         (HERE / name).unlink(missing_ok=True)
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # cocotb's runner behaves otherwise when it is set
     sys.path.insert(0, str(HERE))
+    if options.get("vcd"):  # one of the sources says what to dump: cocotb would suppress that
+        os.environ["SIM_CMD_SUFFIX"] = "-vcd"
     waves = bool(options["waves"])
     runner = get_runner(options["simulator"])
     try:

@@ -115,7 +115,7 @@ def verify_design(
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate ``design`` and compare it with golden; see :func:`verify`."""
-    given, origin = _frames(run, network, frames, seed)
+    given, origin = read_frames(run, network, frames, seed)
     folder, level = design.folder, design.level
     tool = simulator_version(simulator)
     inputs = digest(
@@ -172,7 +172,7 @@ def read_interface(run: Path, network: Network) -> dict[str, Any]:
     return dict(interface)
 
 
-def _frames(run: Path, network: Network, count: int | None, seed: int) -> tuple[IntArray, str]:
+def read_frames(run: Path, network: Network, count: int | None, seed: int) -> tuple[IntArray, str]:
     """Return the frames to simulate, ``[N, features]``, and where they come from, in words."""
     if count is not None and count < 1:
         raise BadInputError(f"{count} frames cannot be simulated; ask for at least 1")

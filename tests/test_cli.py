@@ -107,7 +107,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["biuld", "x"], "no verb 'biuld'; did you mean 'build'?"),
-        (["zzz"], "no verb 'zzz'; known: build, check"),
+        (["zzz"], "no verb 'zzz'; known: bisect, build, check"),
         ([], "VERB"),
         (["build", "run"], "--board"),
         (["convert"], "FILE"),

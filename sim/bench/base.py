@@ -37,6 +37,14 @@ class TB:
         """Number of frames at hand."""
         return len(self.beats)
 
+    @property
+    def settled(self) -> bool:
+        """Whether an earlier test failed and the first fault is all that is asked for."""
+        path = FOLDER / "result.json"
+        if not self.options.get("first_only") or not path.exists():
+            return False
+        return any(phase["problems"] for phase in json.loads(path.read_text()).values())
+
     def progress(self, frames: int) -> Callable[[int, int], None]:
         """Return a function that logs frames done and the rate every few seconds."""
         begun = told = time.monotonic()

@@ -32,6 +32,9 @@ from .score import (
 )
 
 HALF_PERIOD_NS = 5
+FILL_LIMIT, MOST_FILLS = 4000, 16
+"""Cycles for which the sink stalls in all so that every register fills up, and how often."""
+
 IDLE_LIMIT = 1000
 """Cycles without a transfer, beyond the latency, after which the design counts as stuck."""
 
@@ -203,6 +206,13 @@ class StreamTB(TB):
         width, expected = len(dut.m_axis_tdata), 8 * self.expected.shape[1]
         assert width == expected, f"m_axis_tdata has {width} bits, frames.npz {expected}"
 
+    def cycles_to_fill(self, more: int) -> int:
+        """Cycles in which a design that hands nothing on takes all it can, and ``more`` frames."""
+        apart: int = max(len(self.beats[0]), self.interface["interval_cycles"])
+        held: int = self.interface["frames_held"]
+        latency: int = self.interface["latency_cycles"]
+        return latency + (held + more) * apart
+
     def frame(self, index: int) -> Iterator[Beat]:
         """The beats of a good frame."""
         return self.malformed(index, len(self.beats[index]), first=True)
@@ -217,15 +227,15 @@ class StreamTB(TB):
             last = position == length - 1
             yield Beat(data, last, error and last, first and position == 0)
 
-    async def reset(self) -> None:
-        """Hold reset for two cycles with both streams quiet."""
+    async def reset(self, cycles: int = 2) -> None:
+        """Hold reset for so many cycles with both streams quiet."""
         dut = self.dut
         await self._half  # what is written at time 0 does not reach all of Icarus's nets
         for pin in ("s_axis_tvalid", "s_axis_tlast", "s_axis_tuser", "s_axis_tdata"):
             dut[pin].value = Immediate(0)
         dut.m_axis_tready.value = Immediate(0)
         dut.rst.value = Immediate(1)
-        for _ in range(2):
+        for _ in range(cycles):
             dut.clk.value = Immediate(0)
             await self._half
             dut.clk.value = Immediate(1)
@@ -241,13 +251,16 @@ class StreamTB(TB):
         *,
         cycles: int | None = None,
         probed: bool = False,
+        reset_cycles: int = 2,
     ) -> Phase:
         """Reset, send ``beats`` and compare what comes with the words of ``frames``, in order.
 
         Ends when all is sent and received and nothing more came for a while, when nothing moves
         any more, or after ``cycles`` if given, which then is not a fault.
         """
-        await self.reset()
+        if self.settled:
+            return Phase()
+        await self.reset(reset_cycles)
         dut, half, rules, begun = self.dut, self._half, Rules(), time.monotonic()
         low, high = Immediate(0), Immediate(1)
         scoreboard = Scoreboard(self.expected, frames, rules, self.options["kept_words"])
@@ -277,6 +290,8 @@ class StreamTB(TB):
             if scoreboard.received > len(frames) + MAX_LISTED:
                 break  # it does not stop
             if source.done and scoreboard.received >= len(frames) and quiet > patience:
+                break
+            if self.options.get("first_only") and (rules.count or scoreboard.mismatches):
                 break
             if quiet > IDLE_LIMIT + patience and cycles is None:
                 rules.broken(
@@ -333,6 +348,16 @@ def find(dut: Handle, path: str) -> Handle:
     return handle
 
 
+def filling_stalls(cycles: int, seed: str) -> Iterator[bool]:
+    """Stall at random, and now and then for as long as a design that takes ``cycles`` fills up."""
+    stalls = random_stalls(seed)
+    long = min(FILL_LIMIT, cycles + min(cycles, 500))  # beats stall, too
+    for _ in range(max(1, min(MOST_FILLS, FILL_LIMIT // long))):
+        yield from itertools.repeat(True, long)
+        yield from itertools.islice(stalls, 2 * cycles)
+    yield from stalls
+
+
 @cocotb.test()
 async def full_rate(dut: Handle) -> None:
     """Every frame, no stalls: every bit, and latency and interval exactly as predicted."""
@@ -345,40 +370,48 @@ async def full_rate(dut: Handle) -> None:
 
 @cocotb.test()
 async def stalled(dut: Handle) -> None:
-    """Random stalls on both sides: every bit, the order, and the stream rules."""
+    """Random stalls on both sides: every bit, the order, and the stream rules.
+
+    Now and then the sink stalls until all is full: else registers deep inside see no stall.
+    """
     tb = StreamTB(dut, "stalled")
     frames = [f % tb.frames for f in range(tb.options["stalled_frames"])]
     beats = itertools.chain.from_iterable(map(tb.frame, frames))
     seed = tb.options["seed"]
-    phase = await tb.run(
-        beats, frames, random_stalls(f"{seed} in"), random_stalls(f"{seed} out"), probed=True
-    )
+    stalls = filling_stalls(tb.cycles_to_fill(1), f"{seed} out")
+    phase = await tb.run(beats, frames, random_stalls(f"{seed} in"), stalls, probed=True)
     phase.latency = phase.interval = None  # stalls change them
     tb.finish(phase)
 
 
 @cocotb.test()
 async def reset(dut: Handle) -> None:
-    """Reset with the pipeline full, then in the middle of a frame: nothing of it comes out."""
+    """Reset with the pipeline full, then in a frame too short, then too long: nothing is left.
+
+    For one cycle, or what one register keeps would leave while others are still held.
+    """
     tb = StreamTB(dut, "reset")
     count = len(tb.beats[0])
     old = [f % tb.frames for f in range(tb.interface["frames_held"] + 4)]
     new = [(f + 1) % tb.frames for f in range(8)]
-    apart = max(count, tb.interface["interval_cycles"])
-    cycles = tb.interface["latency_cycles"] + len(old) * apart
+    cycles = tb.cycles_to_fill(4)
     held = itertools.chain.from_iterable(map(tb.frame, old))
     full = await tb.run(held, [], no_stalls(), always_stall(), cycles=cycles)
     waited = read(dut.m_axis_tvalid) == "1"
     beats = itertools.chain.from_iterable(map(tb.frame, new))
-    phase = await tb.run(beats, new, no_stalls(), no_stalls())
+    phase = await tb.run(beats, new, no_stalls(), no_stalls(), reset_cycles=1)
     partial = itertools.islice(tb.frame(0), count - 1)
     cut = await tb.run(partial, [], no_stalls(), no_stalls(), cycles=count + 4)
     beats = itertools.chain.from_iterable(map(tb.frame, new))
-    again = await tb.run(beats, new, no_stalls(), no_stalls())
+    again = await tb.run(beats, new, no_stalls(), no_stalls(), reset_cycles=1)
+    endless = itertools.islice(tb.malformed(0, count + 2), count + 1)
+    long = await tb.run(endless, [], no_stalls(), no_stalls(), cycles=count + 5)
+    beats = itertools.chain.from_iterable(map(tb.frame, new))
+    last = await tb.run(beats, new, no_stalls(), no_stalls(), reset_cycles=1)
     if not waited:
         full.rule_violations += 1
         full.violations.append(f"m_axis_tvalid is not 1 after {cycles} cycles without ready")
-    tb.finish(merged(phase, again, full, cut))
+    tb.finish(merged(phase, again, last, full, cut, long))
 
 
 @cocotb.test()

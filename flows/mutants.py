@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.ending import EndedError, ending_cleanly, held_back
+from htaflow.flows.ending import EndedError, ending_cleanly
 from htaflow.flows.judge import Judge, Limits, Verdict
 from htaflow.flows.rundir import Run
 from htaflow.model.errors import HtaflowError
+from htaflow.model.process import held_back
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.fault import Fault
 from htaflow.sim.mutant import Design

@@ -150,7 +150,8 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
             netlist = json.loads((folder / NETLIST).read_text())
             (folder / NETLIST).unlink()
             try:
-                write_atomic(ordered, to_ordered_verilog(netlist_of(netlist, "top"), "top"))
+                cells_of_top = netlist_of(netlist, "top").simplified()
+                write_atomic(ordered, to_ordered_verilog(cells_of_top, "top"))
             except UnknownCellError as error:
                 progress(f"verify netlist-{family}: {error}; it is simulated in Yosys's models")
                 write_atomic(cells, cell_models(family))

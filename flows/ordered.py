@@ -50,6 +50,7 @@ def to_ordered_verilog(netlist: Netlist, module: str) -> str:
             f"localparam [{(1 << k) - 1}:0] T{k}_{f:x} = {1 << k}'h{f:x};"
             for k, f in sorted(tables)
         ),
+        *(f"wire {_literal(net)} = {net};" for net in netlist.inputs if _BIT.fullmatch(net)),
         *(f"reg {net};" for net in gates),
         *(f"reg {net} = 1'b{cell.value};" for net, cell in netlist.flip_flops.items()),
         *(
@@ -60,7 +61,8 @@ def to_ordered_verilog(netlist: Netlist, module: str) -> str:
     ]
     for component in _components(gates):
         statements = [f"  {net} = {gates[net].expression};" for net in _order(component, gates)]
-        lines += ["always_comb begin", *statements, "end"]
+        wakes = any(gates[net].inputs for net in component)
+        lines += ["always_comb begin" if wakes else "initial begin", *statements, "end"]
     together: dict[tuple[str, str], list[str]] = defaultdict(list)
     for net, cell in netlist.flip_flops.items():
         together[_when(cell.control)].append(_update(net, cell))
@@ -127,7 +129,11 @@ def _vector(nets: Sequence[Net]) -> str:
 
 
 def _literal(net: Net) -> str:
-    return f"1'b{net}" if net in ("0", "1") else net
+    """Return a net in Verilog; a bit of a port is a wire of its own, which processes wait for."""
+    if net in ("0", "1"):
+        return f"1'b{net}"
+    found = _BIT.fullmatch(net)
+    return f"BIT{found['index']}_{found['port']}" if found else net
 
 
 def _components(gates: Mapping[Net, _Gate]) -> list[list[Net]]:

@@ -92,6 +92,7 @@ def collect(run: Run, network: Network) -> Facts:
             "layers": [_describe(layer, network) for layer in network.layers],
         },
         **{name: results[name] for name in _STEPS},
+        "levels": _levels(run, network, results),
         "accuracy": accuracy,
         "confusion": confusion,
         "concepts": concepts,
@@ -100,6 +101,22 @@ def collect(run: Run, network: Network) -> Facts:
         "versions": _versions(results),
         "rerun": _commands(run, results),
     }
+
+
+def _levels(run: Run, network: Network, results: Mapping[str, Facts | None]) -> list[Facts]:
+    """Return what was verified at each level, of what is here now."""
+    needed = ("level", "network", "frames", "mismatches", "latency_cycles", "interval_cycles")
+    found = [_read(path, *needed) for path in run.deeper_levels]
+    built = {board.get("sha256") for board in results.values() if board}
+    below = [
+        result
+        for result in found
+        if result
+        and result["network"] == network.digest
+        and result.get("bitstream") in (None, *built)
+    ]
+    verification = results["verification"]
+    return [*([{"level": "rtl", **verification}] if verification else []), *below]
 
 
 def _read(path: Path, *needed: str) -> Facts | None:

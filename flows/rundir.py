@@ -50,6 +50,12 @@ class Run:
         return self.path / "verify" / f"{level}.json"
 
     @property
+    def deeper_levels(self) -> list[Path]:
+        """Results of verification below the generated Verilog: of netlists, then of bitstreams."""
+        kinds = ("netlist", "bitstream")
+        return [path for kind in kinds for path in sorted(self.path.glob(f"verify/{kind}-*.json"))]
+
+    @property
     def exemplars(self) -> Path:
         """Training frames that show what the network's concepts are, if it has some."""
         return self.path / "concepts.npz"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from htaflow.flows.board import Board
 from htaflow.flows.correspond import Correspondence, correspond
-from htaflow.flows.gates import Netlist, to_verilog
 from htaflow.flows.icebox import read_icebox
+from htaflow.flows.netlist import Netlist, to_verilog
 from htaflow.flows.netlist_cells import read_netlist
 from htaflow.flows.recover import recover_netlist
 from htaflow.flows.step import Step

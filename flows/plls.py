@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from htaflow.flows.gates import PLL_IDLE, Pll
+from htaflow.flows.netlist import PLL_IDLE, Pll
 from htaflow.flows.routing import Read
 from htaflow.flows.trellis import Part, Wire
 from htaflow.flows.trellis_config import Tile

@@ -13,7 +13,7 @@ understood is an error, also where no output depends on it.
 import re
 from collections.abc import Iterable, Mapping
 
-from htaflow.flows.gates import Net, Netlist, to_verilog
+from htaflow.flows.netlist import Net, Netlist, to_verilog
 from htaflow.flows.plls import read_pll
 from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, is_pll, pad_of
 from htaflow.flows.slices import Slice

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from htaflow.flows.gates import Net
+from htaflow.flows.netlist import Net
 from htaflow.flows.trellis import Wire
 from htaflow.flows.trellis_config import Configuration, Tile
 from htaflow.model.errors import BadInputError

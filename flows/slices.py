@@ -8,7 +8,7 @@ tables make the sum, and the carry goes through both.
 
 from collections.abc import Sequence
 
-from htaflow.flows.gates import Control, FlipFlop, Memory, Net, Table, simplify
+from htaflow.flows.netlist import Control, FlipFlop, Memory, Net, Table, simplify
 from htaflow.flows.routing import SLICES, Read
 from htaflow.flows.trellis import Wire
 from htaflow.flows.trellis_config import Tile

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from htaflow.flows.correspond import correspond
-from htaflow.flows.gates import Control, FlipFlop, Memory, Netlist, Table
+from htaflow.flows.netlist import Control, FlipFlop, Memory, Netlist, Table
 
 CLOCK = Control("clk", falling=False)
 AND, OR, XOR = 0b1000, 0b1110, 0b0110

@@ -11,7 +11,7 @@ from test_board import PLL_MODEL, small_network
 from htaflow.flows.bitstream import prove_bitstream, recover_bitstream
 from htaflow.flows.board import Board, Pin, load_board
 from htaflow.flows.correspond import correspond
-from htaflow.flows.gates import Netlist, Table, simplify
+from htaflow.flows.netlist import Netlist, Table, simplify
 from htaflow.flows.netlist_cells import read_netlist
 from htaflow.flows.recover import recover_ecp5, recover_netlist
 from htaflow.hw.board import BoardTop, bus_bits

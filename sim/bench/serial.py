@@ -212,7 +212,7 @@ class SerialTB(TB):
                 scoreboard.lose(self.cycle - first_cycle)
                 if rules.count > MAX_LISTED:
                     break
-                await self.wait(2 * self.serial["quiet_cycles"])
+                await self.wait(self.serial["quiet_cycles"])
             await self.wait(rest * self.divisor)
             report(scoreboard.received, self.cycle - first_cycle)
         scoreboard.finish(self.cycle - first_cycle, 8 * (size - 1))

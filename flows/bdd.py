@@ -199,15 +199,23 @@ class Bdd:
         return bool(f)
 
     def of_sum(
-        self, terms: Sequence[tuple[int, int]], constant: int, result: Callable[[int], Edge]
+        self, terms: Iterable[tuple[Edge, int]], constant: int, result: Callable[[int], Edge]
     ) -> Edge:
-        """Return ``result(constant + sum of the weights of those variables that are 1)``.
+        """Return ``result(constant + sum of the weights of those literals that are 1)``.
 
-        ``terms`` are (variable, weight). The diagram has a node for each variable and sum so far.
+        ``terms`` are (literal, weight); a literal is a variable, its complement or a constant. The
+        diagram has a node for each variable and sum so far.
         """
         weights: dict[int, int] = {}
-        for var, weight in terms:
-            weights[var] = weights.get(var, 0) + weight
+        for literal, weight in terms:
+            if literal & 1:  # 1 - x
+                constant += weight
+                weight = -weight
+            if literal > TRUE:
+                var, low, high = self._nodes[literal >> 1]
+                if (low, high) != (FALSE, TRUE):
+                    raise ValueError("sums are of variables, not of functions")
+                weights[var] = weights.get(var, 0) + weight
         ordered = sorted((pair for pair in weights.items() if pair[1]), reverse=True)
         # From the last variable back: the function of every sum that those before can make.
         sums = [{constant}]

@@ -159,7 +159,13 @@ class Gates:
                     values[bit] = other(bit)
                     continue
                 kind, inputs = gate
+                if kind == "$_MUX_" and values.get(inputs[2]) in (0, algebra.true):
+                    # What is not chosen need not be looked at: it may be a register's own value.
+                    inputs = (inputs[1 if values[inputs[2]] else 0],)
+                    kind = "$_BUF_"
                 missing = [source for source in inputs if source not in values]
+                if kind == "$_MUX_" and inputs[2] in missing:
+                    missing = [inputs[2]]
                 if not missing:
                     values[bit] = _apply(algebra, kind, [values[source] for source in inputs])
                 elif bit in waiting and not waiting.isdisjoint(missing):

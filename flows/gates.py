@@ -241,7 +241,7 @@ def read_gates(text: str, top: str, family: str = "", timeout: float = 900.0) ->
         f"read_verilog -DNO_INCLUDES -defer {models}" if family in ("ice40", "ecp5") else "",
         "read_verilog -sv closed.v design.v",
         f"hierarchy -check -purge_lib -top {top}",
-        "proc -noopt",
+        "proc",
         "flatten",
         "memory_map",
         "dffunmap",

@@ -14,8 +14,8 @@ Edge = int
 FALSE: Edge = 0
 TRUE: Edge = 1
 
-MOST_NODES = 8_000_000
-"""Nodes of one manager above which it gives up: about 2 GB."""
+MOST_NODES = 4_000_000
+"""Nodes of one manager above which it gives up: about 1.5 GB."""
 
 
 class TooLargeError(Exception):
@@ -59,6 +59,8 @@ class Bdd:
         if edge is None:
             if len(self._nodes) > self._most:
                 raise TooLargeError(f"more than {self._most} nodes")
+            if len(self._ands) + len(self._xors) > self._most:
+                self.forget()
             edge = self._found[key] = len(self._nodes) << 1
             self._nodes.append(key)
         return edge ^ flip

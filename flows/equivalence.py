@@ -270,7 +270,10 @@ class _Comparison:
         try:
             (one,), (two,) = (
                 self.designs[side].evaluate(
-                    bdd, [bit], {}, lambda bit, side=side: edge(side, bit)  # type: ignore[misc]
+                    bdd,
+                    [bit],
+                    {},
+                    lambda bit, side=side: edge(side, bit),  # type: ignore[misc]
                 )
                 for side, bit, _ in (ours, theirs)
             )
@@ -380,7 +383,9 @@ def differences(result: Equivalence) -> Sequence[str]:
     for found in result.different:
         where = ", ".join(f"{name} = {value}" for name, value in list(found["with"].items())[:12])
         if "verilog" in found:
-            line = f"{found['signal']}: {found['verilog']} in the Verilog, {found['netlist']} in the "
+            line = (
+                f"{found['signal']}: {found['verilog']} in the Verilog, {found['netlist']} in the "
+            )
             line += f"netlist ({found.get('what', where)})"
         else:
             line = f"{found['signal']}: {found['what']}"

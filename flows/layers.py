@@ -190,7 +190,9 @@ class _Prover:
             raise _OpenError(f"the Verilog has no signal {name}")
         return self.gates.signals[name]
 
-    def _inputs(self, bdd: Bdd, count: int, order: Callable[[int], int] | None = None) -> list[Edge]:
+    def _inputs(
+        self, bdd: Bdd, count: int, order: Callable[[int], int] | None = None
+    ) -> list[Edge]:
         """Return variables for ``count`` input bits, or what stands for them."""
         found = []
         for where, flip in self.relation.literals:
@@ -322,7 +324,7 @@ class _Prover:
         if valid not in self.gates.flops:
             raise _OpenError(f"{self.gates.name_of(valid)} is no register")
         bdd = Bdd()
-        reset = self.gates.inputs["rst"][0]
+        reset = self._signal("core.rst")[0]
         names = {reset: 0, came: 1, valid: 2, ready: 3, enable: 4}
         edges = {bit: bdd.var(var) for bit, var in names.items()}
         data = self.gates.flops[valid].data
@@ -415,7 +417,7 @@ class _Prover:
         ports = ports_of(self.gates, component)
         beats, per_beat = self.interface["beats"], self.interface["features_per_beat"]
         bus = self.interface["bus_bits"]
-        if list(ports.input[:bus]) != self.gates.inputs["s_axis_tdata"]:
+        if self.gates.inputs.get("s_axis_tdata", ports.input[:bus]) != ports.input[:bus]:
             raise _OpenError("its input is not s_axis_tdata")
         if beats == 1:
             edges = dict(zip(ports.input[:bus], frame, strict=False))
@@ -432,8 +434,12 @@ class _Prover:
                 outputs = define(bdd, layer, layer.input, bits)
                 frames.append(self._beats(bits, beats, per_beat * width, bus))
                 expected.append([[bit if i in used else -1 for i, bit in enumerate(outputs)]])
-            self._follow(component, bdd, frames, expected, proof, yielded.width, FRAMES * len(frame))
-            proof.assumed = f"{len(used)} of {len(defined)} bits are read; the others are not proved"
+            self._follow(
+                component, bdd, frames, expected, proof, yielded.width, FRAMES * len(frame)
+            )
+            proof.assumed = (
+                f"{len(used)} of {len(defined)} bits are read; the others are not proved"
+            )
         self.payload = list(ports.output)
         self.relation = _Relation.of(defined)
 
@@ -573,7 +579,11 @@ class _Prover:
         flops = [*ports.output, *memory]
         wrong: set[int] = set()
         for step, got in self._by_step(bdd, layer.name, ports, values.steps, edges, flops):
-            fired, stored, again = got[:neurons], got[neurons : neurons + len(state)], got[-neurons:]
+            fired, stored, again = (
+                got[:neurons],
+                got[neurons : neurons + len(state)],
+                got[-neurons:],
+            )
             if step == values.steps - 1:  # all is cleared for the next frame
                 wrong |= self._compare(bdd, proof, spikes, fired, [1] * neurons, None, counts)
                 if any(stored) or any(again):
@@ -611,9 +621,7 @@ class _Prover:
     ) -> Iterator[tuple[int, list[Edge]]]:
         """Yield what ``flops`` take in each step of a frame when it is taken; check the count."""
         counter = [
-            bit
-            for bit in self.gates.signals.get(f"core.{name}.at", [])
-            if bit in self.gates.flops
+            bit for bit in self.gates.signals.get(f"core.{name}.at", []) if bit in self.gates.flops
         ]
         if any(self.gates.flops[bit].init != 0 for bit in counter):
             raise _OpenError("its count of steps does not start at 0")
@@ -633,7 +641,9 @@ class _Prover:
         """Prove the stage that sums what spiking neurons are fed."""
         name = f"{layer.name}__sums"
         ending = f".{name}__output__payload"
-        chains = [signal.rpartition(".")[0] for signal in self.gates.signals if signal.endswith(ending)]
+        chains = [
+            signal.rpartition(".")[0] for signal in self.gates.signals if signal.endswith(ending)
+        ]
         if not chains:
             raise _OpenError("its input is not what the layer before yields")
         chain = min(chains, key=len)
@@ -686,7 +696,9 @@ class _Prover:
 
     def prove_result(self, proof: LayerProof) -> None:
         """Prove that the output word holds the numbers of the last layer, each in its place."""
-        word = self.gates.outputs["m_axis_tdata"]
+        word = self._signal("core.output__payload")
+        if self.gates.outputs.get("m_axis_tdata", word) != word:
+            raise _OpenError("m_axis_tdata is not what the core yields")
         bits = list(self.payload)
         last = self.network.layers[-1].name
         probe = str(self.stages[last]["probe"]).removesuffix("__payload")

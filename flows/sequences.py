@@ -52,7 +52,7 @@ def ports_of(gates: Gates, component: str) -> Ports:
         bits("output__payload"),
         bits("output__valid")[0],
         bits("output__ready")[0],
-        gates.inputs["rst"][0],
+        gates.signals["core.rst"][0],
     )
 
 

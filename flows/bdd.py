@@ -1,8 +1,8 @@
 """Boolean functions as binary decision diagrams, in which equal functions are the same number.
 
-A function is an edge: twice the number of a node, plus 1 if it is the node's complement. 0 is false,
-1 is true, ``f ^ 1`` the complement of ``f``. A popcount's diagram is quadratic in its inputs however
-the circuit counts, which is why counters and thresholds are proved with these and not by SAT.
+A function is an edge: twice the number of a node, plus 1 if it is the node's complement. 0 is
+false, 1 is true, ``f ^ 1`` the complement of ``f``. A popcount's diagram is quadratic in its inputs
+however the circuit counts: so counters and thresholds are proved with these, and not by SAT.
 
 Source: K. Brace, R. Rudell, R. Bryant, "Efficient Implementation of a BDD Package", DAC 1990.
 """

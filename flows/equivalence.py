@@ -1,13 +1,13 @@
 """A board's netlist against the Verilog it was made from: equal in every cycle, for all inputs.
 
-Both designs are read as gates (:mod:`htaflow.flows.gates`). Their flip-flops are sorted into classes
-of such that are always equal, or always each other's complement, one of them for constants. By
-induction over the clock cycles that is so if all of a class start as they should and, whatever the
-classes' values, take equal values: which is proved with decision diagrams, for every flip-flop by
-itself. Then outputs are compared in the same way.
+Both designs are read as gates (:mod:`htaflow.flows.gates`). Their flip-flops are sorted into
+classes of such that are always equal, or always each other's complement, one of them for constants.
+By induction over the clock cycles that is so if all of a class start as they should and, whatever
+the classes' values, take equal values: which is proved with decision diagrams, for every flip-flop
+by itself. Then outputs are compared in the same way.
 
-Classes are guessed: flip-flops of one name belong together, and others with those that take the same
-in simulation. A guess that is wrong is found by the proof, never believed.
+Classes are guessed: flip-flops of one name belong together, and others with those that take the
+same in simulation. A guess that is wrong is found by the proof, never believed.
 
 Source: C. A. J. van Eijk, "Sequential Equivalence Checking Based on Structural Similarities", IEEE
 Transactions on Computer-Aided Design, 2000.
@@ -16,6 +16,7 @@ Transactions on Computer-Aided Design, 2000.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from htaflow.flows.bdd import FALSE, Bdd, Edge, TooLargeError
@@ -178,12 +179,9 @@ class _Comparison:
             values: dict[Unit, int] = {CONSTANT: 0}
             taken: dict[Unit, int] = {CONSTANT: 0}
             for side, design in enumerate(self.designs):
-
-                def value(bit: Bit, side: int = side) -> int:
-                    return self._word(values, words, draw, 1 if side else 0, bit)
-
                 flops = list(design.flops)
                 data = [design.flops[bit].data for bit in flops]
+                value = partial(self._word, values, words, draw, 1 if side else 0)
                 results = design.evaluate(words, data, {}, value)
                 for bit, word in zip(flops, results, strict=True):
                     unit = self._unit(1 if side else 0, bit)
@@ -324,13 +322,14 @@ class _Comparison:
             self._differ((0, first.flops[ours].clock, 0), (1, second.flops[theirs].clock, 0), name)
         self.result.flops = len(self.named)
         classes = {self.leader[unit] for unit in self.units if unit[0] == 0} | {CONSTANT}
-        clocks = {(0, flop.clock, 0) for flop in first.flops.values()}
+        clocks = {flop.clock for flop in first.flops.values()}
         for bit, flop in second.flops.items():
             if bit in self.named:
                 continue
             if self.leader[1, bit] in classes:
                 self.result.flops += 1
-                self._differ(next(iter(clocks)), (1, flop.clock, 0), second.name_of(bit))
+                clock: tuple[Side, Bit, int] = (0, next(iter(clocks)), 0)
+                self._differ(clock, (1, flop.clock, 0), second.name_of(bit))
             else:
                 self._note_alone(bit)
         if len(clocks) > 1:

@@ -144,7 +144,7 @@ def _neurons(
         gates = read_gates(text, top, family)
         proofs = list(prove_layers(gates, network, interface, progress))
         return {
-            "what": "every neuron and vote of the Verilog is its integer definition, for all inputs",
+            "what": "every neuron and vote of the Verilog is what is defined, for all inputs",
             "closed": all(proof.closed for proof in proofs),
             "items": sum(proof.items for proof in proofs),
             "proved": sum(proof.proved for proof in proofs),

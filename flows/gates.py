@@ -41,15 +41,15 @@ _LOOKUPS = {
     "ice40": {"SB_LUT4": ("LUT_INIT", ["I0", "I1", "I2", "I3"], "O")},
     "ecp5": {"LUT4": ("INIT", ["A", "B", "C", "D"], "Z")},
 }
-"""Look-up tables of a family: parameter that is the table, inputs (its index, low bit first), output."""
+"""Look-up tables of a family: the parameter that is the table, inputs (low bit first), output."""
 
 _SELECT = "select"
 """A gate whose first inputs are its candidates, 2**k of them, and the last k say which one."""
 
 _PLL = """(* blackbox *)
 module EHXPLLL(
-  input CLKI, CLKFB, RST, STDBY, PHASESEL1, PHASESEL0, PHASEDIR, PHASESTEP, PHASELOADREG, PLLWAKESYNC,
-  input ENCLKOP, ENCLKOS, ENCLKOS2, ENCLKOS3,
+  input CLKI, CLKFB, RST, STDBY, PHASESEL1, PHASESEL0, PHASEDIR, PHASESTEP, PHASELOADREG,
+  input PLLWAKESYNC, ENCLKOP, ENCLKOS, ENCLKOS2, ENCLKOS3,
   output CLKOP, CLKOS, CLKOS2, CLKOS3, LOCK, INTLOCK, REFCLK, CLKINTFB
 );
 endmodule
@@ -231,9 +231,9 @@ def _select(algebra: Algebra, fed: list[int]) -> int:
 def read_gates(text: str, top: str, family: str = "", timeout: float = 900.0) -> Gates:
     """Return the design ``top`` in Verilog ``text`` as gates.
 
-    ``family`` is that of the cells in it, a target's name. Look-up tables are what they are; nothing
-    is looked into of a PLL; other cells are what Yosys's models say. Raises ``ToolError`` if Yosys
-    fails, and ``GateError`` if something is left that is no gate.
+    ``family`` is that of the cells in it, a target's name. Look-up tables are what they are; of a
+    PLL nothing is looked into; other cells are what Yosys's models say. Raises ``ToolError`` if
+    Yosys fails, and ``GateError`` if something is left that is no gate.
     """
     models = f"+/{family}/cells_sim.v"
     script = [
@@ -301,7 +301,6 @@ Lookup = tuple[str, list[str], str]
 
 def _read(module: Mapping[str, Any], lookups: Mapping[str, Lookup]) -> Gates:
     """Return a module of Yosys's JSON."""
-
     loose = count(-1, -1)
 
     def undefined() -> Bit:

@@ -384,20 +384,14 @@ class _Prover:
                 continue
             example = bdd.example(differ)
 
-            def value(bits: Sequence[Edge], example: dict[int, bool] = example) -> int:
-                return sum(
-                    bdd.value(bit, lambda var: example.get(var, False)) << place
-                    for place, bit in enumerate(bits)
-                )
-
             proof.failures.append(
                 {
                     "neuron": item,
                     "inputs_that_are_1": sorted(
                         back[var] if back else var for var, one in example.items() if one
                     ),
-                    "defined": value(ours),
-                    "verilog": value(theirs),
+                    "defined": _value(bdd, ours, example),
+                    "verilog": _value(bdd, theirs, example),
                 }
             )
         return wrong
@@ -499,8 +493,8 @@ class _Prover:
                     "inputs_that_are_1": sorted(
                         var % size for var, bit in example.items() if bit and var < variables
                     ),
-                    "defined": int(bdd.value(one, lambda var, e=example: e.get(var, False))),  # type: ignore[misc]
-                    "verilog": int(bdd.value(two, lambda var, e=example: e.get(var, False))),  # type: ignore[misc]
+                    "defined": _value(bdd, [one], example),
+                    "verilog": _value(bdd, [two], example),
                 }
             )
         self.payload = list(ports.output)
@@ -719,6 +713,12 @@ class _Prover:
                     proof.failures.append({"neuron": number, "output": place["name"]})
         if at != len(bits):
             raise _OpenError(f"{len(bits)} bits leave, but the outputs have {at}")
+
+
+def _value(bdd: Bdd, bits: Sequence[Edge], example: Mapping[int, bool]) -> int:
+    """Return the number that ``bits`` are where variables are as in ``example``, else 0."""
+    values = [bdd.value(bit, lambda var: example.get(var, False)) for bit in bits]
+    return sum(value << place for place, value in enumerate(values))
 
 
 _ANY = 1 << 40

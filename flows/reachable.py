@@ -163,8 +163,8 @@ class _Explorer:
         flops, offered, remembered, leaving = self.states[state]
         ones = [self.gates.name_of(bit) for i, bit in enumerate(self.flops) if flops >> i & 1]
         where = (
-            f"flip-flops that are 1: {', '.join(ones[:12]) or 'none'}; offered: {offered}; taken of "
-            f"the frame: {remembered}; to leave: {list(leaving[:4])}"
+            f"flip-flops that are 1: {', '.join(ones[:12]) or 'none'}; offered: {offered}; "
+            f"taken of the frame: {remembered}; to leave: {list(leaving[:4])}"
         )
         self.result.broken.setdefault(rule, f"{what} ({where})")
 

@@ -2,8 +2,8 @@
 
 What a component does with valid and ready does not depend on how wide its payload is, so a narrow
 one shows it. Each is generated, read as gates and explored (:mod:`htaflow.flows.reachable`): every
-state that it can reach, with every input. A serial line is followed bit by bit for all bytes, and of
-a packet link, which has too many states, the rule "held" is proved by induction.
+state that it can reach, with every input. A serial line is followed bit by bit for all bytes, and
+of a packet link, which has too many states, the rule "held" is proved by induction.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ from htaflow.hw.encode import BeatEncoder, FrameEncoder
 from htaflow.hw.image import Gatherer, Serialiser
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import Logic
+from htaflow.hw.packet import Link
 from htaflow.hw.spiking import Membranes
 from htaflow.hw.stage import Stage, Tap, chain_modules
-from htaflow.hw.packet import Link
 from htaflow.hw.steps import StepAccumulator, StepPresenter
 from htaflow.hw.uart import Receiver, Transmitter
 from htaflow.hw.verilog import convert
@@ -311,7 +311,7 @@ def _membranes(reset: Any) -> Design:
         return rest, [fired[0] | fired[1] << 1]
 
     return _component(
-        f"Membranes, 2 neurons, 3 steps, reset by {'subtraction' if reset == 'subtract' else 'zero'}",
+        f"Membranes, 2 neurons, 3 steps, reset: {reset}",
         Membranes(layer, Values((2,), 0, 1, 3)),
         payloads=range(4),
         reference=reference,
@@ -616,9 +616,9 @@ def prove_link(text: str) -> StreamProof:
     """Prove by induction that what a packet link offers to either side waits until it is taken."""
     gates = read_gates(text, "top")
     proof = StreamProof(
-        "packet Link, 2 beats of 2 bytes, results of 2 bytes (rule order: not proved, simulated only)",
-        "induction over one cycle, from every state that its own invariants allow; a result is taken "
-        "to stay until it is taken, as the rule says",
+        "packet Link, 2 beats of 2 bytes, results of 2 bytes; rules order, progress not proved",
+        "induction over one cycle, from every state that its invariants allow; assumed of the "
+        "network: a result waits until it is taken",
     )
     cycle = _LinkCycle(gates)
     for name in ("frames", "tx"):

@@ -19,7 +19,8 @@ from htaflow.flows.equivalence import compare, differences
 from htaflow.flows.gates import read_gates
 from htaflow.flows.layers import LayerProof, prove_layers
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
-from htaflow.flows.streams import StreamProof, prove_streams
+from htaflow.flows.stream_proof import StreamProof
+from htaflow.flows.streams import prove_streams
 from htaflow.flows.tools import find_tool
 from htaflow.hw.layout import layouts
 from htaflow.model.errors import BadInputError, MismatchError

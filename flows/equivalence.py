@@ -110,6 +110,8 @@ class _Comparison:
     def run(self) -> None:
         """Find the classes, prove them, and compare the outputs."""
         self._sort_by_simulation()
+        while self._join_named():
+            pass
         rounds = 0
         while self._split_by_proof():
             rounds += 1
@@ -176,17 +178,7 @@ class _Comparison:
         words = Words(_PATTERNS)
         quiet = 0
         while quiet < _QUIET_ROUNDS:
-            values: dict[Unit, int] = {CONSTANT: 0}
-            taken: dict[Unit, int] = {CONSTANT: 0}
-            for side, design in enumerate(self.designs):
-                flops = list(design.flops)
-                data = [design.flops[bit].data for bit in flops]
-                value = partial(self._word, values, words, draw, 1 if side else 0)
-                results = design.evaluate(words, data, {}, value)
-                for bit, word in zip(flops, results, strict=True):
-                    unit = self._unit(1 if side else 0, bit)
-                    if unit not in taken:  # of a pair, what the Verilog takes
-                        taken[unit] = words.invert(word) if self._init(unit) else word
+            _, taken = self._simulate(words, draw)
             groups: dict[tuple[Unit, int], Unit] = {}
             changed = False
             # Those that keep their class first, so that only the others get a new one.
@@ -201,6 +193,53 @@ class _Comparison:
                     changed = changed or new != old
                     self.leader[unit] = new
             quiet = 0 if changed else quiet + 1
+
+    def _simulate(
+        self, words: Words, draw: random.Random
+    ) -> tuple[dict[Unit, int], dict[Unit, int]]:
+        """Return random values of the classes, and what each flip-flop then takes.
+
+        Values and what is taken are complemented where a flip-flop starts as 1.
+        """
+        values: dict[Unit, int] = {CONSTANT: 0}
+        taken: dict[Unit, int] = {CONSTANT: 0}
+        for side, design in enumerate(self.designs):
+            flops = list(design.flops)
+            data = [design.flops[bit].data for bit in flops]
+            value = partial(self._word, values, words, draw, 1 if side else 0)
+            results = design.evaluate(words, data, {}, value)
+            for bit, word in zip(flops, results, strict=True):
+                unit = self._unit(1 if side else 0, bit)
+                if unit not in taken:  # of a pair, what the Verilog takes
+                    taken[unit] = words.invert(word) if self._init(unit) else word
+        return values, taken
+
+    def _join_named(self) -> bool:
+        """Join classes without a named pair to a pair that may be equal; return if one was joined.
+
+        It may be if both take the same whenever both hold the same.
+        """
+        pairs = [(0, bit) for bit in self.named.values()]
+        alone = {self.leader[unit] for unit in self.sorted} - {CONSTANT} - set(pairs)
+        found = {unit: list[Unit](pairs) for unit in alone}  # type: ignore[arg-type]
+        draw = random.Random(1)  # noqa: S311 - patterns, no secrets
+        words = Words(_PATTERNS)
+        for _ in range(_QUIET_ROUNDS):
+            if not any(found.values()):
+                break
+            values, taken = self._simulate(words, draw)
+            for unit, others in found.items():
+                held, takes = values.get(unit, 0), taken[unit]
+                found[unit] = [
+                    other
+                    for other in others
+                    if not (takes ^ taken[other]) & ~(held ^ values.get(other, 0))
+                ]
+        for unit in self.sorted:
+            others = found.get(self.leader[unit], [])
+            if others:
+                self.leader[unit] = others[0]
+        return any(found.values())
 
     def _word(
         self, values: dict[Unit, int], words: Words, draw: random.Random, side: Side, bit: Bit

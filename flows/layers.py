@@ -315,7 +315,8 @@ class _Prover:
         held = Bdd()
         for bit, source in zip(payload, data, strict=True):
             kept = {enable: FALSE, bit: held.var(0)}
-            if self._evaluate(held, [source], kept) != [held.var(0)]:
+            found = self.gates.evaluate(held, [source], kept, lambda _: held.var(1))
+            if found != [held.var(0)]:
                 raise _OpenError(f"{self.gates.name_of(bit)} does not hold while it must wait")
         return self._evaluate(bdd, data, {**edges, enable: TRUE})
 

@@ -23,6 +23,7 @@ from htaflow.flows.stream_proof import StreamProof
 from htaflow.flows.streams import prove_streams
 from htaflow.flows.tools import find_tool
 from htaflow.hw.layout import layouts
+from htaflow.hw.target import TARGETS
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.network import Network
@@ -124,7 +125,7 @@ def _verilog(path: Path, described: Path, network: Network, again: str) -> tuple
         names = [stage["name"] for stage in interface["stages"]]
         complete = all({"probe", "latency_cycles"} <= stage.keys() for stage in interface["stages"])
         fits = (inputs.beats, inputs.per_beat, outputs.width) == told and "target" in interface
-        fits = fits and isinstance(interface["outputs"], list)
+        fits = fits and isinstance(interface["outputs"], list) and interface["target"] in TARGETS
     except (KeyError, TypeError, AttributeError):
         fits, names, complete = False, [], False
     if not fits or not complete or names != [layer.name for layer in network.layers]:
@@ -242,19 +243,3 @@ def _deep_recursion() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(before)
-
-
-def certificates(run: Run, network: Network) -> dict[str, Facts]:
-    """Return the certificates of ``network`` that are in ``run``, by name.
-
-    Raises ``BadInputError`` for one that is damaged.
-    """
-    found = {}
-    for path in sorted(run.proofs.glob("*.json")):
-        facts = read_result(path)
-        if facts is None or facts.get("network") != network.digest:
-            continue
-        if not {"what", "closed", "items", "proved", "seconds"} <= facts.keys():
-            raise BadInputError(f"{path}: it is no certificate; delete it and prove it again")
-        found[path.stem] = facts
-    return found

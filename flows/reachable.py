@@ -61,9 +61,13 @@ def explore(
     payloads: Sequence[Payload],
     reference: Reference,
     remembered: Hashable,
+    most_held: int,
 ) -> Explored:
-    """Explore a component with ``ports``, offered any of ``payloads``, from reset."""
-    return _Explorer(gates, ports, payloads, reference, remembered).run()
+    """Explore a component with ``ports``, offered any of ``payloads``, from reset.
+
+    It holds at most ``most_held`` transfers that are to leave: when there are more, some are lost.
+    """
+    return _Explorer(gates, ports, payloads, reference, remembered, most_held).run()
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,9 @@ class _Explorer:
         payloads: Sequence[Payload],
         reference: Reference,
         remembered: Hashable,
+        most_held: int,
     ) -> None:
+        self.most_held = most_held
         self.gates, self.ports, self.payloads = gates, ports, payloads
         self.reference, self.remembered = reference, remembered
         self.flops = sorted(gates.flops)
@@ -115,10 +121,11 @@ class _Explorer:
             batch = range(done, min(len(self.states), done + _BATCH))
             done = batch.stop
             for idle, taking in self._cycles(batch):
-                self.result.transitions += 1 if taking.reset else 2
+                self.result.transitions += 2
                 if taking.reset:
-                    after = self._number((taking.flops, None, self.remembered, ()))
-                    self.after_reset.add(after)
+                    for cycle in (idle, taking):
+                        after = self._number((cycle.flops, None, self.remembered, ()))
+                        self.after_reset.add(after)
                     continue
                 if idle.shown != taking.shown:
                     self._break("waits", idle.state, "whether it is valid depends on ready")
@@ -171,7 +178,7 @@ class _Explorer:
     def _cycles(self, batch: range) -> Iterator[tuple[_Cycle, _Cycle]]:
         """Yield the cycles that may begin in the states of ``batch``: output not taken, and taken.
 
-        A cycle of reset comes as a pair of the same.
+        A cycle of reset comes as a pair, too.
         """
         given: list[tuple[int, Payload | None, bool, bool]] = []
         for state in batch:
@@ -217,7 +224,7 @@ class _Explorer:
             return
         if left:
             leaving = leaving[1:]
-        if len(leaving) > _MOST_LEAVING:
+        if len(leaving) > self.most_held:
             self._break("order", cycle.state, "what is taken never leaves")
             return
         pending = None if took else cycle.offered
@@ -228,10 +235,6 @@ class _Explorer:
             self.quiet.setdefault(cycle.state, set()).add(after)
         if cycle.offered is not None and cycle.ready and not took and not left:
             self.still.setdefault(cycle.state, set()).add(after)
-
-
-_MOST_LEAVING = 32
-"""More transfers than any small component holds."""
 
 
 def _longest(graph: dict[int, set[int]]) -> tuple[int, int | None]:

@@ -46,6 +46,7 @@ class Design:
     payloads: Sequence[Payload]
     reference: Reference
     remembered: Hashable = ()
+    most_held: int = 4
 
     def ports(self, gates: Gates) -> Ports:
         """Return where it ends."""
@@ -280,7 +281,11 @@ def _windows(layer: Windowed, image: Values, what: str) -> Design:
         return bits if len(bits) < image.count else (), leaving
 
     return _component(
-        f"Windows, {what}", Windows("window", layer, image), payloads=(0, 1), reference=reference
+        f"Windows, {what}",
+        Windows("window", layer, image),
+        payloads=(0, 1),
+        reference=reference,
+        most_held=8,
     )
 
 

@@ -32,7 +32,12 @@ def prove_design(design: Design, gates: Gates | None = None) -> StreamProof:
     if gates is None:
         gates = read_gates(design.verilog, "top")
     found = explore(
-        gates, design.ports(gates), design.payloads, design.reference, design.remembered
+        gates,
+        design.ports(gates),
+        design.payloads,
+        design.reference,
+        design.remembered,
+        design.most_held,
     )
     proof = StreamProof(design.name, "every reachable state", open=found.open, broken=found.broken)
     if not proof.open:

@@ -156,6 +156,18 @@ class Bdd:
 
         return walk(f)
 
+    def copy(self, other: "Bdd", f: Edge, done: dict[Edge, Edge]) -> Edge:
+        """Return function ``f`` of manager ``other``; ``done`` remembers what was copied."""
+        if f <= TRUE:
+            return f
+        regular = f & ~1
+        found = done.get(regular)
+        if found is None:
+            var, low, high = other._nodes[f >> 1]
+            found = self.node(var, self.copy(other, low, done), self.copy(other, high, done))
+            done[regular] = found
+        return found ^ (f & 1)
+
     def table(self, table: int, inputs: Sequence[Edge]) -> Edge:
         """Return bit ``sum(inputs[k] << k)`` of ``table``."""
         if not inputs:

@@ -14,13 +14,13 @@ Transactions on Computer-Aided Design, 2000.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 from htaflow.flows.bdd import FALSE, Bdd, Edge, TooLargeError
-from htaflow.flows.gates import Bit, Gates, Words
+from htaflow.flows.gates import Bit, Box, Gates, Words
 from htaflow.model.progress import Progress, silent
 
 MOST_NODES = 2_000_000
@@ -81,9 +81,9 @@ def compare(verilog: Gates, netlist: Gates, progress: Progress = silent) -> Equi
         )
         if ours != theirs:
             result.open.append(f"the {kind} are {ours} in the Verilog, {theirs} in the netlist")
-    cells = [sorted(kind for kind, _, _ in gates.boxes.values()) for gates in (verilog, netlist)]
-    if cells[0] != cells[1] or len(set(cells[0])) != len(cells[0]):
-        result.open.append(f"cells that are not looked into: {cells[0]}, {cells[1]}")
+    cells = [{box.kind: box.settings for box in g.boxes.values()} for g in (verilog, netlist)]
+    if cells[0] != cells[1] or any(len(g.boxes) != len(cells[0]) for g in (verilog, netlist)):
+        result.open.append(f"cells that are not looked into differ: {cells[0]}, {cells[1]}")
     if not result.open:
         _Comparison((verilog, netlist), result, progress).run()
     return result
@@ -123,24 +123,16 @@ class _Comparison:
 
     def _match_sources(self) -> dict[Bit, Bit]:
         """Return for each input of the netlist, and output of a closed cell, the Verilog's bit."""
-        found: dict[Bit, Bit] = {}
-        for ours, theirs in self._facing("inputs", 2):
-            found[theirs] = ours
-        return found
-
-    def _facing(self, ports: str, box_side: int) -> list[tuple[Bit, Bit]]:
-        """Return the bits of the designs' ``ports``, and of closed cells, side by side."""
         first, second = self.designs
-        pairs = [
-            pair
-            for name, bits in getattr(first, ports).items()
-            for pair in zip(bits, getattr(second, ports)[name], strict=True)
-        ]
-        others = {box[0]: box for box in second.boxes.values()}
-        for box in first.boxes.values():
-            for port, bits in box[box_side].items():  # type: ignore[union-attr]
-                pairs += zip(bits, others[box[0]][box_side].get(port, []), strict=False)  # type: ignore[union-attr]
-        return pairs
+        pairs = _side_by_side(first.inputs, second.inputs)
+        for one, two in self._cells():
+            pairs += _side_by_side(one.outputs, two.outputs)
+        return {theirs: ours for ours, theirs in pairs}
+
+    def _cells(self) -> list[tuple[Box, Box]]:
+        """Return the closed cells of the designs, side by side."""
+        others = {box.kind: box for box in self.designs[1].boxes.values()}
+        return [(box, others[box.kind]) for box in self.designs[0].boxes.values()]
 
     def _match_names(self) -> dict[Bit, Bit]:
         """Return for flip-flops of the netlist the one of the Verilog with the same name."""
@@ -400,10 +392,24 @@ class _Comparison:
 
     def _compare_outputs(self) -> None:
         """Prove that outputs, and what closed cells are fed, are equal."""
-        for ours, theirs in self._facing("outputs", 1):
+        pairs = _side_by_side(self.designs[0].outputs, self.designs[1].outputs)
+        for one, two in self._cells():
+            pairs += _side_by_side(one.inputs, two.inputs)
+        for ours, theirs in pairs:
             self.result.outputs += 1
             name = self.designs[0].name_of(ours)
             self._differ((0, ours, 0), (1, theirs, 0), f"output {name}")
+
+
+def _side_by_side(
+    ours: Mapping[str, list[Bit]], theirs: Mapping[str, list[Bit]]
+) -> list[tuple[Bit, Bit]]:
+    """Return the bits of ports of the same names, those that both have."""
+    return [
+        pair
+        for name, bits in ours.items()
+        for pair in zip(bits, theirs.get(name, []), strict=False)
+    ]
 
 
 def _random_word(draw: random.Random, bits: int, density: int) -> int:

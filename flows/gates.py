@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from htaflow.flows.tools import find_tool, run_tool
 from htaflow.model.errors import HtaflowError
@@ -45,15 +45,6 @@ _LOOKUPS = {
 
 _SELECT = "select"
 """A gate whose first inputs are its candidates, 2**k of them, and the last k say which one."""
-
-_PLL = """(* blackbox *)
-module EHXPLLL(
-  input CLKI, CLKFB, RST, STDBY, PHASESEL1, PHASESEL0, PHASEDIR, PHASESTEP, PHASELOADREG,
-  input PLLWAKESYNC, ENCLKOP, ENCLKOS, ENCLKOS2, ENCLKOS3,
-  output CLKOP, CLKOS, CLKOS2, CLKOS3, LOCK, INTLOCK, REFCLK, CLKINTFB
-);
-endmodule
-"""
 
 
 class GateError(HtaflowError):
@@ -112,6 +103,15 @@ class Flop:
     init: int | None
 
 
+class Box(NamedTuple):
+    """A cell that is not looked into: its type, what it is fed, what it drives, its parameters."""
+
+    kind: str
+    inputs: Mapping[str, list[Bit]]
+    outputs: Mapping[str, list[Bit]]
+    settings: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Gates:
     """A flat design.
@@ -119,14 +119,14 @@ class Gates:
     Attributes:
         gates: what drives a bit: the gate's type and inputs.
         flops: flip-flops by the bit they drive.
-        boxes: cells that stay closed, such as a PLL, by name: type, inputs, outputs.
+        boxes: cells that stay closed, such as a PLL, by name.
         signals: bits of each named signal, low bit first.
         inputs, outputs: bits of the ports.
     """
 
     gates: Mapping[Bit, tuple[str, tuple[Bit, ...]]]
     flops: Mapping[Bit, Flop]
-    boxes: Mapping[str, tuple[str, Mapping[str, list[Bit]], Mapping[str, list[Bit]]]]
+    boxes: Mapping[str, Box]
     signals: Mapping[str, list[Bit]]
     inputs: Mapping[str, list[Bit]]
     outputs: Mapping[str, list[Bit]]
@@ -239,6 +239,7 @@ def read_gates(text: str, top: str, family: str = "", timeout: float = 900.0) ->
     script = [
         # Each is read when it is needed: models of memories that no design has take half a minute.
         f"read_verilog -DNO_INCLUDES -defer {models}" if family in ("ice40", "ecp5") else "",
+        "read_verilog -lib +/ecp5/cells_bb.v" if family == "ecp5" else "",  # a PLL, closed
         "read_verilog -sv closed.v design.v",
         f"hierarchy -check -purge_lib -top {top}",
         "proc",
@@ -274,7 +275,7 @@ def _closed(family: str) -> str:
         f"parameter {parameter} = 0; endmodule\n"
         for name, (parameter, pins, out) in _LOOKUPS[family].items()
     ]
-    return "".join([_PLL, *lines])
+    return "".join(lines)
 
 
 def _selections(
@@ -320,7 +321,7 @@ def _read(module: Mapping[str, Any], lookups: Mapping[str, Lookup]) -> Gates:
                 starts[bit] = int(value)
     gates: dict[Bit, tuple[str, tuple[Bit, ...]]] = {}
     flops: dict[Bit, Flop] = {}
-    boxes: dict[str, tuple[str, dict[str, list[Bit]], dict[str, list[Bit]]]] = {}
+    boxes: dict[str, Box] = {}
     for name, cell in module["cells"].items():
         kind = str(cell["type"])
         wires = {port: bits(connection) for port, connection in cell["connections"].items()}
@@ -346,7 +347,8 @@ def _read(module: Mapping[str, Any], lookups: Mapping[str, Lookup]) -> Gates:
             directions = cell["port_directions"]
             fed = {port: wires[port] for port in wires if directions[port] == "input"}
             made = {port: wires[port] for port in wires if directions[port] == "output"}
-            boxes[name] = kind, fed, made
+            settings = {key: str(value) for key, value in cell["parameters"].items()}
+            boxes[name] = Box(kind, fed, made, settings)
     ports = {
         kind: {
             name: bits(port["bits"])

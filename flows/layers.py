@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -300,12 +301,39 @@ class _Prover:
         raise _OpenError(f"nothing in {chain} is what the layer before yields")
 
     def _evaluate(self, bdd: Bdd, roots: Sequence[Bit], values: dict[Bit, Edge]) -> list[Edge]:
-        """Return functions of bits that may depend on ``values`` alone."""
+        """Return functions of bits that may depend on ``values`` alone.
 
-        def other(bit: Bit) -> Edge:
+        What is computed on the way is large, and goes with a manager of its own now and then.
+        """
+        found: list[Edge] = []
+        scratch = Bdd(0)
+        for root in roots:
+            if not found or len(scratch) > _SCRATCH_NODES:
+                scratch = Bdd()
+                there: dict[Edge, Edge] = {}
+                back: dict[Edge, Edge] = {}
+                known = {
+                    bit: scratch.copy(bdd, edge, there)
+                    for bit, edge in values.items()
+                    if edge <= TRUE or bit in self.gates.gates  # others are copied if needed
+                }
+                other = partial(self._copied, scratch, bdd, values, there)
+            (edge,) = self.gates.evaluate(scratch, [root], known, other)
+            found.append(bdd.copy(scratch, edge, back))
+        return found
+
+    def _copied(
+        self,
+        scratch: Bdd,
+        bdd: Bdd,
+        values: Mapping[Bit, Edge],
+        there: dict[Edge, Edge],
+        bit: Bit,
+    ) -> Edge:
+        """Return the function of a bit that no gate drives, in manager ``scratch``."""
+        if bit not in values:
             raise _OpenError(f"it depends on {self.gates.name_of(bit)}, which is no input of it")
-
-        return self.gates.evaluate(bdd, roots, values, other)
+        return scratch.copy(bdd, values[bit], there)
 
     def _taken(
         self, bdd: Bdd, payload: Sequence[Bit], enable: Bit, edges: Mapping[Bit, Edge]
@@ -722,6 +750,7 @@ def _value(bdd: Bdd, bits: Sequence[Edge], example: Mapping[int, bool]) -> int:
     return sum(value << place for place, value in enumerate(values))
 
 
+_SCRATCH_NODES = 300_000
 _ANY = 1 << 40
 """A variable after all others."""
 

@@ -93,12 +93,12 @@ def flip(netlist: str, at: int) -> str:
 def test_a_changed_look_up_table_is_found(netlists: dict[str, str], family: str) -> None:
     tables = len(re.findall(r"INIT\(16'h", netlists[family]))
     wrong = 0
-    for at in range(0, tables, max(1, tables // 6)):
+    for at in range(0, tables, max(1, tables // 4)):
         result = compared(DESIGN, flip(netlists[family], at), family)
         wrong += not result.closed
         for found in result.different:
             assert found["signal"].startswith(("flip-flop ", "output "))
-    assert wrong >= 4  # an entry that cannot be asked for may be anything
+    assert wrong >= 2  # an entry that cannot be asked for may be anything
 
 
 @pytest.mark.parametrize("family", BOARDS)

@@ -76,6 +76,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "bisect": _add_bisect,
         "build": _add_build,
         "explain": _add_explain,
+        "prove": _add_prove,
         "report": _add_report,
         "doctor": _add_doctor,
     }
@@ -127,6 +128,10 @@ _HELP = {
     "explain": (
         "say which concepts the hardware saw in a test frame, and how each moved its decision",
         "htaflow explain runs/digits-icbm --frame 12",
+    ),
+    "prove": (
+        "prove for all inputs that the Verilog is the integer network and the netlist the Verilog",
+        "htaflow prove runs/digits",
     ),
     "report": (
         "write one self-contained HTML page, and the same facts as JSON",
@@ -504,6 +509,19 @@ def _run_explain(options: argparse.Namespace) -> int:
     result = explain(options.directory, options.frame, progress=_show_progress())
     print(summary.decision_line(result))
     print(summary.table(summary.explain_rows(result)))
+    return 0
+
+
+def _add_prove(verb: argparse.ArgumentParser) -> None:
+    _add_run(verb)
+    verb.set_defaults(run=_run_prove)
+
+
+def _run_prove(options: argparse.Namespace) -> int:
+    from htaflow.flows.formal import prove
+
+    found = prove(options.directory, progress=_show_progress())
+    print(summary.table(summary.prove_rows(found)))
     return 0
 
 

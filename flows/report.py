@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from htaflow.flows.certificates import certificates
 from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
 from htaflow.flows.rundir import Run, read_result, unchanged
@@ -96,6 +97,7 @@ def collect(run: Run, network: Network) -> Facts:
         "accuracy": accuracy,
         "confusion": confusion,
         "concepts": concepts,
+        "proofs": certificates(run, network),
         "boards": {name: board for name, board in results.items() if board and name not in _STEPS},
         "missing": _find_missing(results, stale, run, concepts),
         "versions": _versions(results),

@@ -85,6 +85,15 @@ class Run:
         return sorted(name for name in found if not name.startswith("."))  # one not yet done
 
     @property
+    def proofs(self) -> Path:
+        """The folder of certificates."""
+        return self.path / "proofs"
+
+    def proof(self, name: str) -> Path:
+        """The certificate of one proof."""
+        return self.proofs / f"{name}.json"
+
+    @property
     def page(self) -> Path:
         """The report for people."""
         return self.path / "report" / "index.html"

@@ -157,6 +157,15 @@ def explain_rows(result: Mapping[str, Any]) -> Rows:
     return rows
 
 
+def prove_rows(certificates: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """What each proof is about, how many statements it proves, and how long it took."""
+    rows: Rows = [("proof", "proved", "seconds", "what")]
+    for name, facts in certificates.items():
+        proved = f"{facts['proved']} of {facts['items']}"
+        rows.append((name, proved, f"{facts['seconds']:.1f}", facts["what"]))
+    return rows
+
+
 def doctor_rows(tools: Sequence["ToolStatus"]) -> Rows:
     """Each tool, its version and origin, or what to do to get it."""
     rows: Rows = [("tool", "version", "from", "needed for")]

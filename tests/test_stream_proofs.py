@@ -1,0 +1,214 @@
+"""The stream rules are proved of every component, and each kind of fault breaks its rule."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from htaflow.flows.gates import Bit, Flop, Gates, read_gates
+from htaflow.flows.packet_link import link_verilog, prove_link
+from htaflow.flows.reachable import RULES
+from htaflow.flows.serial_line import line_verilog, prove_line
+from htaflow.flows.small_components import DESIGNS, Design
+from htaflow.flows.streams import prove_design
+
+
+@cache
+def made(number: int) -> tuple[Design, Gates]:
+    design = DESIGNS[number]()
+    return design, read_gates(design.verilog, "top")
+
+
+STAGE, FREE_STAGE, CUT = 0, 1, 2
+QUICK = range(len(DESIGNS) - 1)
+"""All but the last, which has some 50,000 states."""
+
+
+@pytest.mark.parametrize("number", QUICK)
+def test_the_rules_hold_of(number: int) -> None:
+    design, gates = made(number)
+    proof = prove_design(design, gates)
+    assert proof.closed, proof
+    assert tuple(proof.rules) == RULES
+    assert proof.bound is not None and 1 <= proof.bound <= 10
+
+
+@pytest.mark.slow
+def test_the_rules_hold_of_lines_in_memory() -> None:
+    assert prove_design(DESIGNS[-1]()).closed
+
+
+def with_data(gates: Gates, bit: Bit, data: Bit) -> Gates:
+    """``gates`` in which a flip-flop takes ``data``."""
+    flop = gates.flops[bit]
+    return replace(gates, flops={**gates.flops, bit: Flop(data, flop.clock, flop.init)})
+
+
+def with_output(gates: Gates, name: str, bit: Bit) -> Gates:
+    return replace(gates, outputs={**gates.outputs, name: [bit]})
+
+
+def always_valid(gates: Gates) -> Gates:
+    return with_output(gates, "output__valid", 1)
+
+
+def never_valid(gates: Gates) -> Gates:
+    return with_output(gates, "output__valid", 0)
+
+
+def always_ready(gates: Gates) -> Gates:
+    return with_output(gates, "input__ready", 1)
+
+
+def never_ready(gates: Gates) -> Gates:
+    return with_output(gates, "input__ready", 0)
+
+
+def waiting_for_ready(gates: Gates) -> Gates:
+    both = max([*gates.gates, *gates.flops]) + 1000
+    valid, ready = gates.outputs["output__valid"][0], gates.inputs["output__ready"][0]
+    gates = replace(gates, gates={**gates.gates, both: ("$_AND_", (valid, ready))})
+    return with_output(gates, "output__valid", both)
+
+
+@pytest.mark.parametrize("number", QUICK)
+@pytest.mark.parametrize(
+    ("fault", "rules"),
+    [
+        (always_valid, {"order"}),
+        (never_valid, {"progress", "order"}),
+        (always_ready, {"order"}),
+        (never_ready, {"progress", "order"}),
+        (waiting_for_ready, {"waits"}),
+    ],
+)
+def test_a_faulty_handshake_breaks_a_rule(
+    number: int, fault: Callable[[Gates], Gates], rules: set[str]
+) -> None:
+    design, gates = made(number)
+    few = replace(design, payloads=design.payloads[-1:]) if fault is never_valid else design
+    if fault is never_valid and design.name.startswith("FrameEncoder"):
+        few = replace(design, payloads=[1 << 8])  # a whole frame without error
+    if fault is never_valid and design.name.startswith("BeatEncoder"):
+        few = replace(design, payloads=[0, 1 << 8])
+    proof = prove_design(few, fault(gates))
+    assert not proof.closed and not proof.rules
+    assert rules & set(proof.broken), proof
+
+
+# Faults of a stage: what in its Verilog is replaced by what, and the rule that is broken.
+FAULTS = {
+    "valid is dropped before it is taken": (
+        "else if (input__ready) one__output__valid <=",
+        "else one__output__valid <=",
+        "held",
+    ),
+    "data change while they wait": ("if (enable)", "if (1)", "order"),
+    "a transfer is lost": (
+        "one__output__valid <= input__valid",
+        "one__output__valid <= 0",
+        "order",
+    ),
+    "a transfer is doubled": (
+        "one__output__valid <= input__valid",
+        "one__output__valid <= input__valid | one__output__valid",
+        "order",
+    ),
+    "nothing is ever taken": (
+        "assign input__ready = ~one__output__valid | one__output__ready",
+        "assign input__ready = 0",
+        "progress",
+    ),
+    "a stall is ignored": (
+        "assign input__ready = ~one__output__valid | one__output__ready",
+        "assign input__ready = 1",
+        "order",
+    ),
+    "a reset is ignored": (
+        "if (rst) one__output__valid <= 0;\n    else if",
+        "if",
+        "reset",
+    ),
+    "the result is wrong": ("x[0] & x[1]", "x[0] | x[1]", "order"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_stage_breaks_its_rule(fault: str) -> None:
+    old, new, rule = FAULTS[fault]
+    design, _ = made(STAGE)
+    assert old in design.verilog, design.verilog
+    proof = prove_design(replace(design, verilog=design.verilog.replace(old, new)))
+    assert rule in proof.broken, proof
+
+
+REORDERING = """
+module top(input clk, input rst, input [1:0] input__payload, input input__valid,
+           output input__ready, output [1:0] output__payload, output output__valid,
+           input output__ready);
+  // Two places, of which the one filled last leaves first.
+  reg [1:0] count, low, high; initial begin count = 0; low = 0; high = 0; end
+  assign input__ready = count == 0 | (count == 1 & ~output__ready);
+  assign output__valid = count != 0;
+  assign output__payload = count == 2 ? high : low;
+  always @(posedge clk)
+    if (rst) count <= 0;
+    else if (input__valid & input__ready) begin
+      count <= count + 1;
+      if (count == 0) low <= input__payload; else high <= input__payload;
+    end else if (output__valid & output__ready) count <= count - 1;
+endmodule
+"""
+
+
+def test_a_component_that_reorders_is_found() -> None:
+    design = Design("a stack", REORDERING, range(4), lambda _, word: ((), [word]))
+    proof = prove_design(design)
+    # What waits is overtaken: it changes before it is taken, which breaks a rule as well.
+    assert {"order"} <= set(proof.broken)
+    assert "leaves instead of" in proof.broken["order"]
+
+
+def test_each_byte_gets_over_the_serial_line() -> None:
+    proof = prove_line(read_gates(line_verilog(), "top"))
+    assert proof.closed and proof.rules == ["order", "progress"]
+
+
+@pytest.mark.parametrize("end", ["transmitter", "receiver"])
+def test_a_serial_line_with_a_wrong_timer_is_found(end: str) -> None:
+    gates = read_gates(line_verilog(), "top")
+    timer = gates.signals[f"{end}.timer"]
+    # Its highest bit is never set, so that it counts half as long.
+    faulty = with_data(gates, timer[-1], 0)
+    proof = prove_line(faulty)
+    assert not proof.closed and "order" in proof.broken
+
+
+def test_a_serial_line_that_swaps_bits_is_found() -> None:
+    gates = read_gates(line_verilog(), "top")
+    bits = list(gates.outputs["output__payload"])
+    bits[2], bits[3] = bits[3], bits[2]
+    proof = prove_line(replace(gates, outputs={**gates.outputs, "output__payload": bits}))
+    assert "do not arrive" in proof.broken["order"] or "not arrive" in proof.broken["order"]
+
+
+def test_what_a_packet_link_offers_waits() -> None:
+    proof = prove_link(read_gates(link_verilog(), "top"))
+    assert proof.closed
+    assert proof.rules == ["held (frames)", "waits (frames)", "held (tx)", "waits (tx)"]
+
+
+def test_a_packet_link_whose_beat_does_not_wait_is_found() -> None:
+    gates = read_gates(link_verilog(), "top")
+    valid = gates.outputs["frames__valid"][0]
+    tick = gates.inputs["tick"][0]
+    assert "held (frames)" in prove_link(with_data(gates, valid, tick)).broken
+    data = gates.outputs["frames__payload"][0]
+    assert "held (frames)" in prove_link(with_data(gates, data, tick)).broken
+
+
+def test_a_packet_link_whose_reply_does_not_wait_is_found() -> None:
+    gates = read_gates(link_verilog(), "top")
+    index = gates.signals["link.index"][0]
+    assert "held (tx)" in prove_link(with_data(gates, index, gates.inputs["tick"][0])).broken

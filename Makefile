@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test icarus
+.PHONY: demo test icarus icestorm
 .DELETE_ON_ERROR:
 
 demo: icarus $(READY)
@@ -13,7 +13,7 @@ demo: icarus $(READY)
 
 # One thread for each of pytest's two workers; more would only fight for the cores.
 test: export OMP_NUM_THREADS = 1
-test: icarus $(READY)
+test: icarus icestorm $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -37,7 +37,12 @@ $(READY): pyproject.toml constraints.txt
 icarus:
 	@command -v iverilog >/dev/null || { $(call apt,iverilog); }
 
-# $(call apt,PACKAGE): install it where that needs no password, else print the line to run and stop.
+# IceStorm reads the bitstream of an iCE40 back, with the tables of its chipdb.
+icestorm:
+	@command -v icebox_vlog >/dev/null && test -n "$(wildcard /usr/share/fpga-icestorm/chipdb/*)" || { \
+	  $(call apt,fpga-icestorm fpga-icestorm-chipdb); }
+
+# $(call apt,PACKAGES): install them where that needs no password, else print the line to run and stop.
 define apt
 line="apt-get update && apt-get install -y --no-install-recommends $(1)"; \
   if ! command -v apt-get >/dev/null; then \

@@ -27,6 +27,7 @@ class Correspondence:
 
     Attributes:
         unproved: the outputs that are not proved the same; none is the proof.
+        proved: how many outputs are proved the same.
         unmatched: some cells of the second netlist that are nowhere in the first, near to where the
             two part: most often the ones that are wrong.
         classes: how many classes the nets have.
@@ -34,6 +35,7 @@ class Correspondence:
     """
 
     unproved: tuple[str, ...]
+    proved: int
     unmatched: tuple[Net, ...]
     classes: int
     rounds: int
@@ -52,7 +54,7 @@ def correspond(first: Netlist, second: Netlist) -> Correspondence:
         unmatched = again.unmatched() or next(
             filter(None, (again.unmatched() for _ in again.refine())), ()
         )
-    return Correspondence(unproved, unmatched, both.count, rounds)
+    return Correspondence(unproved, len(ports) - len(unproved), unmatched, both.count, rounds)
 
 
 class _Classes:

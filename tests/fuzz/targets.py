@@ -12,6 +12,8 @@ import io
 import json
 import random
 import re
+import tempfile
+import tomllib
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,20 +24,22 @@ from typing import Any
 import networks
 import numpy as np
 import numpy.typing as npt
+import torch
+
 from fuzz import mutate
 from fuzz.guard import bounded_memory, tree
-
 from htaflow.flows import cli
 from htaflow.flows.board import parse_board
 from htaflow.flows.drawing import draw_network
+from htaflow.flows.explain import hardware_digest
 from htaflow.flows.rundir import Run
 from htaflow.hw.packet import MAX_PAYLOAD, PacketError, Status, encode, encode_reply, read_reply
 from htaflow.hw.verilog import generate
 from htaflow.model import golden
+from htaflow.model.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from htaflow.model.data import load
 from htaflow.model.errors import BadInputError, HtaflowError
 from htaflow.model.exemplars import find_exemplars, load_exemplars, save_exemplars
-from htaflow.model.files import write_json
 from htaflow.model.netfile import check_file, load_network, save_network
 from htaflow.model.network import (
     ArgMax,
@@ -50,6 +54,7 @@ from htaflow.model.network import (
     Unflatten,
 )
 from htaflow.model.network import Flatten as FlattenLayer
+from htaflow.model.snntorch import from_snntorch
 from htaflow.sim.verify import read_interface
 
 MAX_MESSAGE = 8000
@@ -111,7 +116,9 @@ def _network_seeds() -> list[bytes]:
                 Unflatten("image", (2, 2, 2)),
                 MaxPool2d("pool", (2, 2), stride=(1, 1), padding=(1, 1)),
                 FlattenLayer("flat"),
-                Lookup("tables", np.array([[0, 3], [5, 9]]), np.array([[0, 1, 1, 0], [1, 0, 0, 1]])),
+                Lookup(
+                    "tables", np.array([[0, 3], [5, 9]]), np.array([[0, 1, 1, 0], [1, 0, 0, 1]])
+                ),
                 GroupSum("vote", 2),
             ),
         ),
@@ -135,8 +142,6 @@ def _saved(network: Network) -> bytes:
 
 @contextlib.contextmanager
 def _scratch() -> Any:
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="htaflow-fuzz-") as name:
         yield Path(name)
 
@@ -187,7 +192,9 @@ _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
 def check_verilog(network: Network) -> None:
     """Generate a small network's Verilog, which must be clean text, or be refused."""
-    wires = sum(int(np.count_nonzero(t)) for layer in network.layers for t in layer.tensors.values())
+    wires = sum(
+        int(np.count_nonzero(t)) for layer in network.layers for t in layer.tensors.values()
+    )
     size = max(values.count * values.width for values in network.values.values())
     if wires > 5000 or size > 5000:
         return
@@ -288,7 +295,8 @@ def _csv_seeds() -> list[bytes]:
     return [
         ("label,a,b\n" + "\n".join(rows) + "\n").encode(),
         b'x1;y,"la bel",label\n' + b"".join(b"%d.0,3e1,cat%d\r\n" % (i, i % 2) for i in range(8)),
-        b"\xef\xbb\xbflabel,p\n" + b"\n".join(b"%s,1" % (b"ab"[i % 2 : i % 2 + 1]) for i in range(9)),
+        b"\xef\xbb\xbflabel,p\n"
+        + b"\n".join(b"%s,1" % (b"ab"[i % 2 : i % 2 + 1]) for i in range(9)),
     ]
 
 
@@ -351,8 +359,6 @@ def _board_seeds() -> list[bytes]:
 
 
 def _mutate_board(data: bytes, rng: random.Random, raw: mutate.Raw) -> bytes:
-    import tomllib
-
     try:
         table = tomllib.loads(data.decode())
     except (ValueError, RecursionError):
@@ -402,8 +408,6 @@ def _result_seeds() -> list[bytes]:
     design = generate(network)
     frames = networks.random_frames(network, np.random.default_rng(2), 8)
     results = golden.run(network, frames)
-    from htaflow.flows.explain import hardware_digest
-
     with _scratch() as folder:
         run = Run(folder)
         run.verilog.parent.mkdir()
@@ -414,7 +418,11 @@ def _result_seeds() -> list[bytes]:
     epoch = {"epoch": 1, "loss": 2.0, "train_accuracy": 0.5, "test_accuracy": 0.4}
     documents: dict[str, Any] = {
         "train.json": {
-            **{"model": "small", "data": "my data.csv", "mode": "hard", "seed": 3, "epochs": 2},
+            "model": "small",
+            "data": "my data.csv",
+            "mode": "hard",
+            "seed": 3,
+            "epochs": 2,
             "network": network.digest,
             "accuracy": {"float": 0.99, "hard": 0.98, "golden": 0.98},
             "test_frames": 8,
@@ -425,9 +433,15 @@ def _result_seeds() -> list[bytes]:
         },
         "rtl/top.json": {**design.interface, "depth": 3.5, "inputs": "x"},
         "verify/rtl.json": {
-            **{"level": "rtl", "network": network.digest, "frames_from": "test set"},
-            **{"frames": 8, "mismatches": 0, "first_mismatch": None, "rule_violations": 0},
-            **{"latency_cycles": cycles, "interval_cycles": cycles},
+            "level": "rtl",
+            "network": network.digest,
+            "frames_from": "test set",
+            "frames": 8,
+            "mismatches": 0,
+            "first_mismatch": None,
+            "rule_violations": 0,
+            "latency_cycles": cycles,
+            "interval_cycles": cycles,
             "stalled": {**part, "seed": 0},
             "reset": part,
             "framing": part,
@@ -435,15 +449,30 @@ def _result_seeds() -> list[bytes]:
             "simulator": "Icarus Verilog version 11.0",
         },
         "boards/icebreaker/report.json": {
-            **{"board": "icebreaker", "device": "up5k", "package": "sg48", "met": True},
+            "board": "icebreaker",
+            "device": "up5k",
+            "package": "sg48",
+            "met": True,
             "network": network.digest,
-            **{"oscillator_mhz": 12, "clock_mhz": 12.0, "fmax_mhz": 24.5, "carry": 51},
+            "oscillator_mhz": 12,
+            "clock_mhz": 12.0,
+            "fmax_mhz": 24.5,
+            "carry": 51,
             **{kind: {"used": 16, "available": 5280} for kind in ("LUT", "FF", "BRAM", "IO")},
-            **{"latency_cycles": 68, "interval_cycles": 64, "estimated_throughput_fps": 1162.3},
-            **{"throughput_limit": "the line", "core_throughput_fps": 187500.0, "seed": 1},
-            **{"bitstream": "top.bin", "sha256": "6c", "seconds": 14.4, "pipeline": ["hidden"]},
-            **{"depth": None, "versions": {"yosys": "0.70"}},
-            **{"fmax_by_seed": {"1": 24.5, "2": 20.0}, "failed_seeds": {"3": "too slow"}},
+            "latency_cycles": 68,
+            "interval_cycles": 64,
+            "estimated_throughput_fps": 1162.3,
+            "throughput_limit": "the line",
+            "core_throughput_fps": 187500.0,
+            "seed": 1,
+            "bitstream": "top.bin",
+            "sha256": "6c",
+            "seconds": 14.4,
+            "pipeline": ["hidden"],
+            "depth": None,
+            "versions": {"yosys": "0.70"},
+            "fmax_by_seed": {"1": 24.5, "2": 20.0},
+            "failed_seeds": {"3": "too slow"},
         },
         "explain/frame-2.json": {
             "frame": 2,
@@ -475,14 +504,16 @@ def check_results(data: bytes, folder: Path) -> bool:
     try:
         documents = json.loads(data)
     except (ValueError, RecursionError):
-        documents = {name: None for name in json.loads(_result_seeds()[0])}
-        texts = {name: data for name in documents}
+        documents = dict.fromkeys(json.loads(_result_seeds()[0]))
+        texts = dict.fromkeys(documents, data)
     else:
         if not isinstance(documents, dict):
             return False
         known = json.loads(_result_seeds()[0])
         with contextlib.suppress(RecursionError):
-            texts = {name: json.dumps(documents[name]).encode() for name in known & documents.keys()}
+            texts = {
+                name: json.dumps(documents[name]).encode() for name in known & documents.keys()
+            }
     run = folder / "runs" / "r"
     for name, content in {**_run_files(), **texts}.items():
         path = run / name
@@ -518,8 +549,6 @@ _CONFIGURATION = {"recipe": "r", "seed": 0, "epochs": 2, "sizes": [3, 2]}
 @functools.cache
 def _learner() -> tuple[Any, Any]:
     """A model with everything that a state can hold, and an optimiser that has made a step."""
-    import torch
-
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
@@ -530,8 +559,6 @@ def _learner() -> tuple[Any, Any]:
 
 @functools.cache
 def _checkpoint_seeds() -> list[bytes]:
-    from htaflow.model.checkpoint import Progressed, save_checkpoint
-
     epoch = {"epoch": 1, "loss": 2.0, "train_accuracy": 0.5, "test_accuracy": 0.4}
     with _scratch() as folder:
         progressed = Progressed(1, 3.5, [epoch])
@@ -541,10 +568,6 @@ def _checkpoint_seeds() -> list[bytes]:
 
 def check_checkpoint(data: bytes, folder: Path) -> bool:
     """A checkpoint: training goes on from it, or it is refused."""
-    import torch
-
-    from htaflow.model.checkpoint import load_checkpoint
-
     path = folder / "checkpoint.safetensors"
     path.write_bytes(data)
     model, _ = _learner()
@@ -589,8 +612,6 @@ def _snn_seeds() -> list[bytes]:
 
 def check_snntorch(data: bytes, folder: Path) -> bool:
     """A state dict of snnTorch's, made of arrays of whatever numbers."""
-    from htaflow.model.snntorch import from_snntorch
-
     try:
         given = json.loads(data)
         state = {str(k): np.asarray(v) for k, v in given["state"].items()}

@@ -238,8 +238,10 @@ class Link(wiring.Component):
                 m.d.sync += length_wrong.eq(rx.payload != low)
                 with m.If(rx.valid):
                     m.next = "length high"
-                with m.Elif(self.rx_error | timeout):
+                with m.Elif(self.rx_error):
                     m.next = "drain"
+                with m.Elif(timeout):  # no reply tells the host, which may send at once
+                    m.next = "sync"
 
             with m.State("length high"):
                 m.d.comb += crc.valid.eq(rx.valid)
@@ -248,8 +250,10 @@ class Link(wiring.Component):
                     m.next = "reply"
                 with m.Elif(rx.valid):
                     m.next = "payload"
-                with m.Elif(self.rx_error | timeout):
+                with m.Elif(self.rx_error):
                     m.next = "drain"
+                with m.Elif(timeout):  # no reply tells the host, which may send at once
+                    m.next = "sync"
 
             with m.State("payload"):
                 m.d.comb += crc.valid.eq(rx.valid)

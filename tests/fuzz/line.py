@@ -109,7 +109,7 @@ def noise(device: Device, rng: random.Random) -> Levels:
         return sent(request)[: rng.randrange(1, 10 * len(request))]
     if kind == 6:  # pauses, some longer than the quiet time
         pauses = (0, 0, 0, 30, device.quiet // 3, device.quiet // 2, device.quiet, 2 * device.quiet)
-        parts = (sent(bytes([byte])) + [(1, rng.choice(pauses))] for byte in request)
+        parts = ([*sent(bytes([byte])), (1, rng.choice(pauses))] for byte in request)
         return [level for part in parts for level in part]
     if kind == 7:  # levels of any length
         return [(rng.randrange(2), rng.randrange(1, 3 * DIVISOR)) for _ in range(80)]

@@ -1,9 +1,10 @@
 """Coverage-guided fuzzing with atheris: ``python tests/fuzz/run.py TARGET... --minutes 10``.
 
-Several targets share the time: an input's first byte then says which of them it is for. Needs ``pip install .[fuzz]``. Starts from valid files and what earlier runs found to reach new
-code, in ``--corpus``. Ends with exit code 0 after the time, or as soon as something is not as
-promised, with a traceback and a file ``crash-...``, ``timeout-...`` or ``oom-...`` in ``--found``;
-``--input FILE`` runs that file once more.
+Several targets share the time: an input's first byte then says which of them it is for. Needs
+``pip install .[fuzz]``. Starts from valid files and what earlier runs found to reach new code, in
+``--corpus``. Ends with exit code 0 after the time, or as soon as something is not as promised, with
+a traceback and a file ``crash-...``, ``timeout-...`` or ``oom-...`` in ``--found``; ``--input``
+runs such a file once more.
 """
 
 import argparse

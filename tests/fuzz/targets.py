@@ -638,7 +638,7 @@ def check_snntorch(data: bytes, folder: Path) -> bool:
 def _reply_seeds() -> list[bytes]:
     good = encode_reply(Status.OK, b"\x01\x02\x03")
     bad = encode_reply(Status.BAD_CRC)
-    return [good, bad, b"\xa5\xa5\x00" + good, good + bad + good, encode(b""), encode(b"\x63")]
+    return [good, bad, b"\x00\xa4\xff" + good, good + bad + good, encode(b""), encode(b"\x63")]
 
 
 def _mutate_reply(data: bytes, rng: random.Random, raw: mutate.Raw) -> bytes:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import torch
 
 from fuzz import mutate
-from fuzz.guard import bounded_memory, tree
+from fuzz.guard import MEMORY, bounded_memory, tree
 from htaflow.flows import cli
 from htaflow.flows.board import parse_board
 from htaflow.flows.drawing import draw_network
@@ -530,13 +530,16 @@ def check_results(data: bytes, folder: Path) -> bool:
     return code == 0
 
 
-def call(arguments: list[str]) -> tuple[int, str]:
-    """Run a verb; return its exit code and what it wrote to stderr. It must not raise."""
+def call(arguments: list[str], memory: int = MEMORY) -> tuple[int, str]:
+    """Run a verb within so much ``memory``; return its exit code and what it said on stderr.
+
+    It must not raise, nor fail without a word.
+    """
     out, err = io.StringIO(), io.StringIO()
-    with bounded_memory(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with bounded_memory(memory), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = cli.main(arguments)
     assert code in (0, 1, 2), code
-    assert (code == 0) or err.getvalue().strip(), "it failed without a word"
+    assert code == 0 or (out.getvalue() + err.getvalue()).strip(), "it failed without a word"
     assert "Traceback" not in err.getvalue()
     return code, err.getvalue()
 

@@ -5,7 +5,6 @@ limited depth, so that it can be shown and written again.
 """
 
 import json
-import math
 import typing
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -15,6 +14,7 @@ from htaflow.model.errors import BadInputError, shown
 MAX_DEPTH = 20
 """Lists and objects in one another, at most."""
 
+_LARGEST = 1e100
 _AGAIN = "delete it and run its step again"
 
 
@@ -31,6 +31,7 @@ class Training(TypedDict):
     network: NotRequired[str]
     classes: NotRequired[list[str]]
     history: NotRequired[list[dict[str, float]]]
+    seconds: NotRequired[float]
     versions: NotRequired[dict[str, str]]
 
 
@@ -258,8 +259,8 @@ def _not_plain(value: object) -> str | None:
                 inner += item
             elif isinstance(item, str) and not _is_text(item):
                 return f"it holds {shown(item)}, which is no text"
-            elif isinstance(item, float) and not math.isfinite(item):
-                return "it holds a number that is not finite"
+            elif isinstance(item, float) and not abs(item) <= _LARGEST:
+                return "it holds a number that is not finite, or as good as that"
             elif isinstance(item, int) and abs(item) >= 1 << 63:
                 return "it holds a number of more than 64 bits"
         if not inner:

@@ -327,7 +327,9 @@ def test_drawings_hold_only_a_sample_of_a_large_network() -> None:
     assert drawing.count("<rect") == 3
 
 
-@pytest.mark.parametrize("curve", [[], [0.5], [1.0, 1.0], [0.0, 0.0], [float("nan"), 2e-7, 1e9]])
+@pytest.mark.parametrize(
+    "curve", [[], [0.5], [1.0, 1.0], [0.0, 0.0], [float("nan"), 2e-7, 1e9], [0.0, 5e-324]]
+)
 def test_curves_of_any_kind_are_drawn(curve: list[float]) -> None:
     drawing = draw_curves("Loss", {"training": curve})
     assert "nan" not in drawing

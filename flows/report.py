@@ -206,7 +206,7 @@ def _build_options(board: Facts) -> list[Any]:
     """Return the options that make the same bitstream: the seed is the one that was kept."""
     options = ["--seed", board.get("seed")]
     clock = board.get("clock_mhz")
-    if board.get("oscillator_mhz", clock) != clock:
+    if clock is not None and board.get("oscillator_mhz", clock) != clock:
         options += ["--clock", f"{clock:g}"]
     if board.get("pipeline") is not None:
         options += ["--pipeline", ",".join(board["pipeline"])]

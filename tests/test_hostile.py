@@ -773,3 +773,13 @@ def test_a_state_dict_that_is_none_is_refused(
 @pytest.mark.parametrize("byte", [0x00, 0xA5, 0xFF])
 def test_a_line_that_never_stops_does_not_hold_the_host(byte: int) -> None:
     targets.check_endless(byte)
+
+
+@pytest.mark.parametrize("file", ["train.json", "rtl/top.json", "boards/icebreaker/report.json"])
+def test_whatever_a_result_lacks_it_is_refused_or_told_of_without(whole: Run, file: str) -> None:
+    path = whole.path / file
+    stored = json.loads(path.read_text())
+    for key in stored:
+        path.write_text(json.dumps({other: stored[other] for other in stored if other != key}))
+        code, told = targets.call(["report", str(whole.path)])
+        assert code == 0 or f"it lacks '{key}'" in told

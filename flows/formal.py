@@ -1,10 +1,10 @@
 """``htaflow prove``: what simulation can only sample, proved for all inputs.
 
 Of a run's Verilog, that every neuron and vote is its integer definition, for every input; of each
-board's, the same, and that the netlist that synthesis made of it does the same in every cycle; of
-htaflow's stream components, the rules of their streams; and of each bitstream, that its logic does
-what the netlist does. Each proof leaves a certificate in ``RUN/proofs/``: what was proved, with which
-tools, in how many seconds, and what was assumed.
+board's, the same, that the netlist that synthesis made of it does the same in every cycle, and that
+the logic in its bitstream does what the netlist does; of htaflow's stream components, the rules of
+their streams. Each proof leaves a certificate in ``RUN/proofs/``: what was proved, with which tools,
+in how many seconds, and what was assumed.
 """
 
 import json
@@ -33,6 +33,7 @@ from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import Built
 
 Facts = dict[str, Any]
 
@@ -194,7 +195,7 @@ def _netlist(
 def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:
     """Return the proof that a board's bitstream does what its netlist does."""
     folder = run.board(name)
-    report = read_result(run.board_report(name)) or {}
+    report = read_result(run.board_report(name), Built) or {}
     if not report.get("bitstream") or not same_bitstream(folder, report):
         raise BadInputError(
             f"{folder}: it has no whole bitstream; run 'htaflow build {run.path} --board {name}'"

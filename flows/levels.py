@@ -25,6 +25,7 @@ from htaflow.model.errors import BadInputError, MismatchError, nearest
 from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import BoardInterface, Built
 from htaflow.sim.runner import Simulator
 from htaflow.sim.verify import Design, rtl_design, verify_design
 
@@ -171,13 +172,13 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
     """Recover the logic of the bitstream that was built for board ``name``."""
     board = load_board(name)
     again = _build(run.path, board.name)
-    report = read_result(run.board_report(board.name))
-    interface = read_result(run.board(board.name) / "top.json")
+    report = read_result(run.board_report(board.name), Built)
+    interface = read_result(run.board(board.name) / "top.json", BoardInterface)
     if report is None or interface is None:
         raise BadInputError(f"{run.path}: there is no build for {board.name}; {again}")
     if not same_bitstream(run.board(board.name), report):
         raise BadInputError(f"{run.path}: {board.name} has no whole bitstream; {again}")
-    if report["network"] != network.digest:
+    if report.get("network") != network.digest:
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     folder = run.path / "verify" / f"bitstream-{board.name}"
     verilog, made = folder / "recovered.v", folder / _MADE

@@ -18,10 +18,19 @@ from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
 from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
-from htaflow.model.errors import BadInputError
 from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Convolution, Dense, Layer, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import (
+    BoardReport,
+    Interface,
+    Level,
+    Mutation,
+    Training,
+    Used,
+    Verification,
+    misfit,
+)
 
 MAX_PICTURE = 4 << 20
 """Bytes of a floorplan above which the page only names its file."""
@@ -69,13 +78,11 @@ def collect(run: Run, network: Network) -> Facts:
     boards) and listed in ``missing`` with the command that makes it.
     """
     results = {
-        "training": _read(run.train, "accuracy", "test_frames"),
-        "rtl": _read(run.interface, "latency_cycles", "interval_cycles", "bus_bits", "beats"),
-        "verification": _read(
-            run.verify(), "frames", "mismatches", "latency_cycles", "interval_cycles", "stalled"
-        ),
-        "mutation": _read(run.verify("mutation"), "score", "results", "by_kind", "reference"),
-        **{name: _read(run.board_report(name), "LUT", "fmax_mhz") for name in run.boards},
+        "training": read_result(run.train, Training),
+        "rtl": read_result(run.interface, Interface),
+        "verification": read_result(run.verify(), Verification),
+        "mutation": read_result(run.verify("mutation"), Mutation),
+        **{name: read_result(run.board_report(name), BoardReport) for name in run.boards},
     }
     stale = _drop_stale(results, network)
     training = results["training"]
@@ -107,8 +114,7 @@ def collect(run: Run, network: Network) -> Facts:
 
 def _levels(run: Run, network: Network, results: Mapping[str, Facts | None]) -> list[Facts]:
     """Return what was verified at each level, of what is here now."""
-    needed = ("level", "network", "frames", "mismatches", "latency_cycles", "interval_cycles")
-    found = [_read(path, *needed) for path in run.deeper_levels]
+    found = [read_result(path, Level) for path in run.deeper_levels]
     built = {board.get("sha256") for board in results.values() if board}
     below = [
         result
@@ -119,15 +125,6 @@ def _levels(run: Run, network: Network, results: Mapping[str, Facts | None]) -> 
     ]
     verification = results["verification"]
     return [*([{"level": "rtl", **verification}] if verification else []), *below]
-
-
-def _read(path: Path, *needed: str) -> Facts | None:
-    """Return a result, or ``None``. Raises ``BadInputError`` if it lacks a ``needed`` key."""
-    result = read_result(path)
-    for key in needed:
-        if result is not None and key not in result:
-            raise BadInputError(f"{path}: it lacks '{key}'; delete it and run its step again")
-    return result
 
 
 def _drop_stale(parts: dict[str, Facts | None], network: Network) -> list[str]:
@@ -246,7 +243,7 @@ def _build_options(board: Facts) -> list[Any]:
     """Return the options that make the same bitstream: the seed is the one that was kept."""
     options = ["--seed", board.get("seed")]
     clock = board.get("clock_mhz")
-    if board.get("oscillator_mhz", clock) != clock:
+    if clock is not None and board.get("oscillator_mhz", clock) != clock:
         options += ["--clock", f"{clock:g}"]
     if board.get("pipeline") is not None:
         options += ["--pipeline", ",".join(board["pipeline"])]
@@ -337,7 +334,7 @@ def _resources(board: Facts) -> dict[str, Facts]:
     found = {
         name: {**entry, "share": entry["used"] / max(1, entry["available"])}
         for name, entry in board.items()
-        if isinstance(entry, dict) and {"used", "available"} <= entry.keys()
+        if misfit(entry, Used) is None
     }
     first = [name for name in ("LUT", "FF", "BRAM", "IO") if name in found]
     return {name: found[name] for name in dict.fromkeys([*first, *found])}

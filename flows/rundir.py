@@ -1,7 +1,6 @@
 """The run directory: where one network's artefacts lie, and when a step need not run again."""
 
 import importlib.util
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest
 from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
+from htaflow.model.results import Classes, read_json
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,11 @@ class Run:
     def class_names(self, network: Network) -> list[str]:
         """Return what the classes of ``network`` are called: as its training says, or by number."""
         count = network.outputs["class"].high + 1 if "class" in network.outputs else 0
-        trained = read_result(self.train) or {}
+        trained = read_result(self.train, Classes) or {}
         names = trained.get("classes") if trained.get("network") == network.digest else None
-        if not isinstance(names, list) or len(names) != count:
+        if names is None or len(names) != count:
             return [str(index) for index in range(count)]
-        return [str(name) for name in names]
+        return list(names)
 
     def load_test(self, network: Network | None = None) -> tuple[IntArray, IntArray] | None:
         """Return the test set ``(x [N, features], y [N])``, or ``None`` if the run has none.
@@ -151,32 +151,26 @@ _TRAIN_AGAIN = "it is no test set: train again with --restart"
 _HOW_TO_START = "make one with 'htaflow train MODEL --out RUN' or 'htaflow convert FILE --out RUN'"
 
 
-def read_result(path: Path) -> dict[str, Any] | None:
+def read_result(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any] | None:
     """Return the JSON object that a step left at ``path``, or ``None`` if the step has not run.
 
-    Raises ``BadInputError`` if there is a file but it is no JSON object.
+    Raises ``BadInputError`` if there is a file but it is no JSON object, or none of ``kind``, one
+    of the types in :mod:`htaflow.model.results`.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(
-            f"{path}: it is no JSON ({error}); delete it and run its step again"
-        ) from None
-    if not isinstance(value, dict):
-        raise BadInputError(f"{path}: it is no JSON object; delete it and run its step again")
-    return value
+    return read_json(path, kind)
 
 
-def unchanged(result: Path, inputs: str, outputs: Iterable[Path] = ()) -> dict[str, Any] | None:
+def unchanged(
+    result: Path, inputs: str, outputs: Iterable[Path] = (), kind: Any = dict[str, Any]
+) -> dict[str, Any] | None:
     """Return the stored result of a step if it need not run again, else ``None``.
 
     That is so when the JSON at ``result`` was made from the same ``inputs`` (a digest of
-    everything that the step reads, tool versions included) and every one of ``outputs`` exists.
+    everything that the step reads, tool versions included), is of the type ``kind``, and every one
+    of ``outputs`` exists.
     """
     try:
-        stored = read_result(result)
+        stored = read_result(result, kind)
     except BadInputError:
         return None  # running the step again replaces the damaged file
     if stored is None or stored.get("inputs") != inputs:

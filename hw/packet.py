@@ -84,7 +84,8 @@ def read_reply(read: Callable[[int], bytes]) -> Reply:
     """Read one reply, skipping what comes before it.
 
     ``read(n)`` returns the next ``n`` bytes, or fewer when no more came in time. Raises
-    ``PacketError`` when it returned fewer, on a wrong CRC and on a status that is not known.
+    ``PacketError`` when it returned fewer, on a wrong CRC, on a status that is not known, and when
+    no reply begins within the bytes of the longest packet.
     """
 
     def exactly(count: int, what: str) -> bytes:
@@ -93,8 +94,11 @@ def read_reply(read: Callable[[int], bytes]) -> Reply:
             raise PacketError(f"the line went quiet before {what}")
         return got
 
-    while exactly(1, "a reply began")[0] != SYNC:
-        pass
+    for _ in range(MAX_PAYLOAD + OVERHEAD):
+        if exactly(1, "a reply began")[0] == SYNC:
+            break
+    else:
+        raise PacketError("the line is never quiet and no reply begins: it carries something else")
     length = exactly(2, "the reply's length")
     payload = exactly(int.from_bytes(length, "little"), "the end of the reply")
     crc = int.from_bytes(exactly(2, "the reply's CRC"), "little")
@@ -234,8 +238,10 @@ class Link(wiring.Component):
                 m.d.sync += length_wrong.eq(rx.payload != low)
                 with m.If(rx.valid):
                     m.next = "length high"
-                with m.Elif(self.rx_error | timeout):
+                with m.Elif(self.rx_error):
                     m.next = "drain"
+                with m.Elif(timeout):  # no reply tells the host, which may send at once
+                    m.next = "sync"
 
             with m.State("length high"):
                 m.d.comb += crc.valid.eq(rx.valid)
@@ -244,8 +250,10 @@ class Link(wiring.Component):
                     m.next = "reply"
                 with m.Elif(rx.valid):
                     m.next = "payload"
-                with m.Elif(self.rx_error | timeout):
+                with m.Elif(self.rx_error):
                     m.next = "drain"
+                with m.Elif(timeout):  # no reply tells the host, which may send at once
+                    m.next = "sync"
 
             with m.State("payload"):
                 m.d.comb += crc.valid.eq(rx.valid)

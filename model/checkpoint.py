@@ -19,11 +19,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from htaflow.model.block import require_finite
-from htaflow.model.errors import BadInputError
+from htaflow.model.errors import BadInputError, shown
 from htaflow.model.files import write_atomic
+from htaflow.model.results import CheckpointHeader, parse_json
 
 _ENTRY = "htaflow-checkpoint"
 _MODEL, _OPTIMIZER = "model.", "optimizer."
+_KINDS = {"BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64"}
+_STEP = "step"
+_MOMENTS = {_STEP, "exp_avg", "exp_avg_sq"}
+"""What Adam keeps of each parameter: of its shape, but for the number of steps."""
 
 
 @dataclass(frozen=True)
@@ -81,25 +86,21 @@ def load_checkpoint(
         for name, tensor in tensors.items()
         if name.startswith(_MODEL)
     }
-    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in states.items()}
+    expected = {name: (it.shape, it.dtype) for name, it in model.state_dict().items()}
+    found = {name: (it.shape, it.dtype) for name, it in states.items()}
     if found != expected:
         odd = sorted(name for name in found | expected if found.get(name) != expected.get(name))
         raise BadInputError(
-            f"{path}: tensor '{_MODEL}{odd[0]}' is not as the model has it; {AFRESH}"
+            f"{path}: tensor {shown(_MODEL + odd[0])} is not as the model has it; {AFRESH}"
         )
     optimizer_state = _optimizer_state(path, tensors, optimizer)
-    history, epochs, seconds = (header.get(key) for key in ("history", "epochs", "seconds"))
-    if not (
-        isinstance(history, list)
-        and isinstance(seconds, float)
-        and isinstance(epochs, int)
-        and epochs == len(history)
-    ):
+    history, epochs = header["history"], header["epochs"]
+    told = [entry["epoch"] for entry in history]
+    if epochs != len(told) or told != list(range(1, epochs + 1)):
         raise BadInputError(f"{path}: its history is damaged; {AFRESH}")
     model.load_state_dict(states)
     optimizer.load_state_dict(optimizer_state)
-    return Progressed(epochs, seconds, history)
+    return Progressed(epochs, header["seconds"], history)
 
 
 AFRESH = "use another folder, or start afresh with --restart (resume=False)"
@@ -111,13 +112,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_ENTRY, "")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        header = json.loads(text)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BadInputError(f"{path}: is no whole checkpoint ({error}); {AFRESH}") from error
-    if not isinstance(header, dict):
-        raise BadInputError(f"{path}: is no checkpoint; {AFRESH}")
-    return header, tensors
+            kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+            for key, kind in kinds.items():
+                if kind not in _KINDS:
+                    raise ValueError(f"tensor {shown(key)} is of type {kind}")
+            tensors = {key: file.get_tensor(key) for key in kinds}
+        return parse_json(text, CheckpointHeader), tensors
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        what = shown(str(error), 200)[1:-1]
+        raise BadInputError(f"{path}: is no whole checkpoint ({what}); {AFRESH}") from error
 
 
 def _require_same(path: Path, found: Any, wanted: dict[str, Any]) -> None:
@@ -127,7 +130,8 @@ def _require_same(path: Path, found: Any, wanted: dict[str, Any]) -> None:
     for key in sorted(found | wanted):
         if found.get(key) != wanted.get(key):
             raise BadInputError(
-                f"{path}: is of another training: its {key} is {_short(found.get(key))}, "
+                f"{path}: is of another training: its {shown(key)[1:-1]} is "
+                f"{_short(found.get(key))}, "
                 f"not {_short(wanted.get(key))}; {AFRESH}"
             )
 
@@ -140,17 +144,19 @@ def _short(value: Any) -> str:
 def _optimizer_state(
     path: Path, tensors: dict[str, Tensor], optimizer: Optimizer
 ) -> dict[str, Any]:
-    """Return the optimiser's state dictionary with the checkpoint's tensors in it."""
+    """Return the state dictionary of an Adam with the checkpoint's tensors in it."""
     result = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = set(map(str, range(len(parameters))))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(_OPTIMIZER):
             index, _, key = name.removeprefix(_OPTIMIZER).partition(".")
-            known = index.isdecimal() and int(index) < len(parameters)
-            if not known or tensor.shape not in (torch.Size(), parameters[int(index)].shape):
-                raise BadInputError(f"{path}: tensor '{name}' fits no parameter; {AFRESH}")
+            known = index in numbers and key in _MOMENTS
+            shape = torch.Size() if key == _STEP or not known else parameters[int(index)].shape
+            if not known or tensor.shape != shape or tensor.dtype != torch.float32:
+                raise BadInputError(f"{path}: tensor {shown(name)} fits no parameter; {AFRESH}")
             state.setdefault(int(index), {})[key] = tensor
-    if len(state) != len(parameters):
+    if len(state) != len(parameters) or any(set(part) != _MOMENTS for part in state.values()):
         raise BadInputError(f"{path}: lacks state of the optimiser; {AFRESH}")
     return {**result, "state": state}

@@ -8,9 +8,13 @@ import numpy.typing as npt
 
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import digest
-from htaflow.model.network import MAX_FEATURE_BITS, IntArray, Values
+from htaflow.model.network import MAX_FEATURE_BITS, MAX_FEATURES, IntArray, Values
 
 Array = npt.NDArray[Any]
+
+MAX_LABEL = 100
+"""Characters of a class's name, at most."""
+_LAST_CODE = 0x10FFFF  # of Unicode
 
 TEST_SHARE = 5
 """One frame in so many is for testing, where the data come without a split."""
@@ -69,6 +73,11 @@ def make_dataset(
             f"{where}: training frames have {x_train.shape[1]} features, test frames "
             f"{x_test.shape[1]}; give both the same"
         )
+    if y_train.dtype.kind != y_test.dtype.kind:
+        raise BadInputError(
+            f"{where}: labels are {y_train.dtype} in training frames and {y_test.dtype} in test "
+            "frames; give both the same"
+        )
     known = np.unique(y_train)
     if len(known) < 2:
         raise BadInputError(
@@ -105,9 +114,13 @@ def split(x: Array, y: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]
 
     Always the same way for the same data, in the given order.
     """
+    order = np.argsort(y, kind="stable")
+    ordered = y[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(y)])
+    sizes = np.diff(np.append(starts, len(y)))
+    within = np.arange(len(y)) - np.repeat(starts, sizes)  # the how many-th of its class
     test = np.zeros(len(y), np.bool_)
-    for label in np.unique(y):
-        test[np.flatnonzero(y == label)[TEST_SHARE // 2 :: TEST_SHARE]] = True
+    test[order[within % TEST_SHARE == TEST_SHARE // 2]] = True
     return (x[~test], y[~test]), (x[test], y[test])
 
 
@@ -127,13 +140,38 @@ def _checked(where: str, x: Array, y: Array) -> tuple[IntArray, Array]:
         raise BadInputError(f"{where}: features are {x.dtype}; give integers")
     if y.dtype.kind not in "iuU":
         raise BadInputError(f"{where}: labels are {y.dtype}; give integers or text")
+    y = _checked_labels(where, y)
     flat = x.reshape(len(x), -1)
+    if flat.shape[1] > MAX_FEATURES:
+        raise BadInputError(
+            f"{where}: a frame has {flat.shape[1]} features, and {MAX_FEATURES} is the most"
+        )
+    if flat.dtype == np.float16:
+        flat = flat.astype(np.float32)  # it does not hold the limits
     if flat.dtype.kind == "f":
         _require(np.isfinite(flat), flat, where, "replace it or drop the frame")
         _require(flat == np.floor(flat), flat, where, SCALING)
     limit = 1 << MAX_FEATURE_BITS
     _require((-limit < flat) & (flat < limit), flat, where, f"scale to {MAX_FEATURE_BITS} bits")
     return flat.astype(np.int32), y
+
+
+def _checked_labels(where: str, y: Array) -> Array:
+    """Return labels as int64 or as text that can be written, or raise ``BadInputError``."""
+    if y.dtype.kind == "U":
+        y = np.ascontiguousarray(y, y.dtype.newbyteorder("="))
+        longest = int(np.strings.str_len(y).max()) if y.dtype.itemsize else 0
+        if not 1 <= longest <= MAX_LABEL:
+            raise BadInputError(
+                f"{where}: the longest label has {longest} characters; use 1 to {MAX_LABEL}"
+            )
+        codes = y.view(np.uint32)
+        if ((codes > _LAST_CODE) | ((codes >= 0xD800) & (codes < 0xE000))).any():
+            raise BadInputError(f"{where}: a label holds what is no character; write it again")
+        return y
+    if y.max() > np.iinfo(np.int64).max:
+        raise BadInputError(f"{where}: label {y.max()} does not fit 64 bits; use smaller numbers")
+    return y.astype(np.int64)
 
 
 SCALING = (

@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 100
+"""Characters of a name that are compared with those that are known."""
+
 
 class HtaflowError(Exception):
     """Base of every error shown to a user without a traceback.
@@ -33,9 +36,21 @@ class DoesNotFitError(HtaflowError):
     exit_code = 1
 
 
+def shown(value: object, most: int = 60) -> str:
+    """Return ``repr(value)`` as an error shows it: its middle left out if it is a long one.
+
+    What stands in a file may be of any length, and a message is read in a terminal.
+    """
+    text = repr(value[: 2 * most] if isinstance(value, str) else value)
+    if len(text) <= most:
+        return text
+    return f"{text[: most - 12]}...{text[-4:]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or the list of all of them."""
     known = sorted(known)
+    name = name[:_LONGEST]  # comparing takes as long as the name is
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"; did you mean '{close[0]}'?"

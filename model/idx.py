@@ -5,46 +5,63 @@ unsigned bytes), the number of axes, each axis's length as a big-endian 32-bit i
 """
 
 import gzip
+import math
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.model.arrays import MAX_BYTES
 from htaflow.model.dataset import Dataset, make_dataset
 from htaflow.model.errors import BadInputError
 
 _GZIP = b"\x1f\x8b"
 _UNSIGNED_BYTES = 8
+_PART = 1 << 20  # bytes read at once: a file need not hold what its header says
 
 
 def read_idx(path: Path, axes: int) -> npt.NDArray[np.uint8]:
     """Return the array of ``axes`` axes in an IDX file. Raises ``BadInputError``."""
     try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP):
-            content = gzip.decompress(content)
+        with path.open("rb") as file:
+            if file.peek(2)[:2] != _GZIP:
+                return _read(path, file, axes)
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                return _read(path, unpacked, axes)
     except (OSError, EOFError, zlib.error) as error:
         raise BadInputError(f"{path}: cannot be read ({error}); fetch it again") from error
+
+
+def _read(path: Path, file: BufferedIOBase, axes: int) -> npt.NDArray[np.uint8]:
+    """Return the array in ``file``, of which no more is read than its header says."""
+    header = file.read(4 + 4 * axes)
     magic = bytes([0, 0, _UNSIGNED_BYTES, axes])
-    if content[:4] != magic:
+    if header[:4] != magic:
         raise BadInputError(
-            f"{path}: starts with {content[:4].hex(' ')}, not {magic.hex(' ')}; it is no IDX file "
+            f"{path}: starts with {header[:4].hex(' ')}, not {magic.hex(' ')}; it is no IDX file "
             f"of {axes} axes of bytes"
         )
-    start = 4 + 4 * axes
-    if len(content) < start:
+    if len(header) < 4 + 4 * axes:
         raise BadInputError(f"{path}: is cut off in its header; fetch it again")
-    shape = [int.from_bytes(content[4 * i : 4 * i + 4], "big") for i in range(1, axes + 1)]
-    size = 1
-    for length in shape:
-        size *= length
-    if len(content) - start != size:
+    shape = [int.from_bytes(header[4 * i : 4 * i + 4], "big") for i in range(1, axes + 1)]
+    size = math.prod(shape)
+    if size > MAX_BYTES:
         raise BadInputError(
-            f"{path}: holds {len(content) - start} bytes of data, its header says {size}; "
+            f"{path}: claims {size} bytes of data, and {MAX_BYTES} is the most that is read; it is "
+            "altered, or give fewer frames"
+        )
+    content = bytearray()
+    while len(content) <= size and (part := file.read(min(_PART, size + 1 - len(content)))):
+        content += part
+    if len(content) != size:
+        more = "more than " if len(content) > size else ""
+        raise BadInputError(
+            f"{path}: holds {more}{min(size, len(content))} bytes of data, its header says {size}; "
             "it is cut off or altered: fetch it again"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(bytes(content), np.uint8).reshape(shape)
 
 
 def load_idx_folder(folder: Path, name: str) -> Dataset:

@@ -17,10 +17,11 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.errors import BadInputError, nearest, shown
 from htaflow.model.files import write_atomic
 from htaflow.model.network import (
     LAYER_TYPES,
+    MAX_PROBLEMS_A_LAYER,
     Layer,
     Network,
     Problem,
@@ -29,6 +30,16 @@ from htaflow.model.network import (
 )
 
 FORMAT = 1
+MAX_LAYERS = 1000
+
+_KNOWN = {
+    "BOOL",
+    "F16",
+    "F32",
+    "F64",
+    *(f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64)),
+}
+"""Types of tensors that NumPy has too."""
 
 
 def save_network(network: Network, path: Path) -> None:
@@ -68,35 +79,47 @@ def _read(path: Path) -> tuple[str, tuple[Layer, ...], list[Problem]]:
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get("htaflow")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, TypeError) as error:
-        return _unreadable(f"it is no whole safetensors file ({error})", "write it again")
+            kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+            problems = [
+                Problem("file", f"tensor {shown(key)} is of type {kind}", "make it an integer")
+                for key, kind in kinds.items()
+                if kind not in _KNOWN
+            ]
+            tensors = {key: file.get_tensor(key) for key, kind in kinds.items() if kind in _KNOWN}
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        what = shown(str(error), 200)[1:-1]
+        return _unreadable(f"it is no whole safetensors file ({what})", "write it again")
+    if problems:
+        return "", (), problems[:MAX_PROBLEMS_A_LAYER]
     if text is None:
         return _unreadable("its header has no 'htaflow' entry", "use a file that htaflow wrote")
     try:
         header = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return _unreadable(f"its 'htaflow' header is no JSON ({error})", "write it again")
+        what = shown(str(error), 200)[1:-1]
+        return _unreadable(f"its 'htaflow' header is no JSON ({what})", "write it again")
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         return _unreadable(f"its format is not {FORMAT}", "use an htaflow of the same age")
     entries = header.get("layers")
     if not isinstance(entries, list) or not isinstance(header.get("name"), str):
         return _unreadable("its header lacks 'name' or 'layers'", "write it again")
+    if len(entries) > MAX_LAYERS:
+        what = f"it has {len(entries)} layers, and {MAX_LAYERS} is the most"
+        return _unreadable(what, "use fewer")
     layers: list[Layer] = []
-    problems: list[Problem] = []
+    owned: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    for key, tensor in tensors.items():
+        owner, dot, field = key.partition(".")
+        owned.setdefault(owner if dot else key, {})[field] = tensor
     for index, entry in enumerate(entries):
-        prefix = f"{index}."
-        own = {
-            key.removeprefix(prefix): tensors.pop(key)
-            for key in list(tensors)
-            if key.startswith(prefix)
-        }
         try:
-            layers.append(_build_layer(entry, own))
+            layers.append(_build_layer(entry, owned.pop(str(index), {})))
         except BadInputError as error:
             problems.append(Problem(f"layer {index}", str(error), "write the file again"))
+    stray = [f"{owner}.{field}" for owner, fields in owned.items() for field in fields]
     problems += [
-        Problem("file", f"tensor {key!r} belongs to no layer", "remove it") for key in tensors
+        Problem("file", f"tensor {shown(key)} belongs to no layer", "remove it")
+        for key in stray[:MAX_PROBLEMS_A_LAYER]
     ]
     return header["name"], tuple(layers), problems
 
@@ -111,12 +134,17 @@ def _build_layer(entry: Any, tensors: dict[str, npt.NDArray[Any]]) -> Layer:
         raise BadInputError("its header entry has no type")
     kind = LAYER_TYPES.get(entry["type"])
     if kind is None:
-        raise BadInputError(f"unknown type {entry['type']!r}{nearest(entry['type'], LAYER_TYPES)}")
-    given = {key: _frozen(value) for key, value in entry.items() if key != "type"} | tensors
+        what = f"unknown type {shown(entry['type'])}{nearest(entry['type'], LAYER_TYPES)}"
+        raise BadInputError(what)
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value  # as a field holds it
+        for key, value in entry.items()
+        if key != "type"
+    } | tensors
     hints = typing.get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}
     for key in given.keys() - known.keys():
-        raise BadInputError(f"unknown field {key!r} of {kind.type}{nearest(key, known)}")
+        raise BadInputError(f"unknown field {shown(key)} of {kind.type}{nearest(key, known)}")
     for key, field in known.items():
         if key not in given:
             if field.default is MISSING:
@@ -126,18 +154,13 @@ def _build_layer(entry: Any, tensors: dict[str, npt.NDArray[Any]]) -> Layer:
     return kind(**given)
 
 
-def _frozen(value: Any) -> Any:
-    """Return a decoded ``value`` as a field holds it: lists of JSON are tuples."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
 def _fits(value: object, hint: Any) -> bool:
     """Whether a decoded ``value`` is of the type that a layer's field declares."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in typing.get_args(hint))
     if origin is typing.Literal:
-        return value in typing.get_args(hint)
+        return isinstance(value, str) and value in typing.get_args(hint)
     if origin is tuple:
         parts = typing.get_args(hint)
         if parts[-1] is Ellipsis:  # any number of the same

@@ -13,12 +13,12 @@ from functools import cached_property
 
 import numpy as np
 
-from htaflow.model.errors import BadInputError
+from htaflow.model.errors import BadInputError, shown
 from htaflow.model.files import digest_all
 from htaflow.model.integer.concepts import Concepts
 from htaflow.model.integer.conv import Conv2d, Convolution, LookupConv2d
 from htaflow.model.integer.dense import Dense
-from htaflow.model.integer.encode import MAX_FEATURE_BITS, Encode, FirstLayer
+from htaflow.model.integer.encode import MAX_FEATURE_BITS, MAX_FEATURES, Encode, FirstLayer
 from htaflow.model.integer.image import Flatten, Unflatten
 from htaflow.model.integer.layer import IntArray, Layer, Values
 from htaflow.model.integer.lookup import MAX_LOOKUP_INPUTS, Lookup
@@ -30,6 +30,7 @@ from htaflow.model.integer.window import MaxPool2d, Windowed
 
 __all__ = [
     "LAYER_TYPES",
+    "MAX_FEATURES",
     "MAX_FEATURE_BITS",
     "MAX_LOOKUP_INPUTS",
     "Accumulate",
@@ -195,18 +196,21 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
     """Return every problem of a chain of layers, first to last; an empty list means valid."""
     found = []
     if not is_name(name):
-        found.append(Problem("network", f"its name is {name!r}", _NAME_RULE))
+        found.append(Problem("network", f"its name is {shown(name)}", _NAME_RULE))
     if not layers or not isinstance(layers[0], FirstLayer):
         what = "its first layer is not an Encode or a Quantise"
         found.append(Problem("network", what, "start with one"))
         return found
     seen: set[str] = set()
     concepts: str | None = None
+    wrong = list(layers[0].frame_problems())
+    if wrong:
+        return [*found, *(Problem(_where(0, layers[0]), *problem) for problem in wrong)]
     values = layers[0].input
     for index, layer in enumerate(layers):
-        where = f"layer {index} '{layer.name}'" if is_name(layer.name) else f"layer {index}"
+        where = _where(index, layer)
         if not is_name(layer.name):
-            found.append(Problem(where, f"its name is {layer.name!r}", _NAME_RULE))
+            found.append(Problem(where, f"its name is {shown(layer.name)}", _NAME_RULE))
         if layer.name in seen:
             found.append(Problem(where, "its name is used twice", "rename one"))
         seen.add(layer.name)
@@ -231,6 +235,9 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
         if problems:
             return found  # what this layer would yield is not known
         steps, values = values.steps, layer.output(values)
+        if values.problem is not None:
+            found.append(Problem(where, *values.problem))
+            return found
         if steps is not None and values.steps is None and not isinstance(layer, Accumulate):
             found.append(Problem(where, "it does not work step by step", _SUM_STEPS))
             return found
@@ -239,6 +246,10 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
     if len(values.shape) > 1:
         found.append(Problem("network", f"its result is an image, {values}", "end with a Flatten"))
     return found
+
+
+def _where(index: int, layer: Layer) -> str:
+    return f"layer {index} '{layer.name}'" if is_name(layer.name) else f"layer {index}"
 
 
 def _misshapen(layer: Layer, values: Values) -> list[tuple[str, str]]:
@@ -251,6 +262,7 @@ def _misshapen(layer: Layer, values: Values) -> list[tuple[str, str]]:
 
 
 MAX_PROBLEMS_A_LAYER = 20
+MAX_PROBLEMS_SHOWN = 40
 _AFTER_CONCEPTS = (Dense, Lookup, GroupSum, ArgMax)
 _SUM_STEPS = "put an Accumulate after the steps"
 _NAME_RULE = (
@@ -268,4 +280,7 @@ def describe_problems(subject: str, problems: list[Problem]) -> str:
     """Return one message that lists ``problems``."""
     if len(problems) == 1:
         return f"{subject}: {problems[0]}"
-    return "\n  ".join([f"{subject}: {len(problems)} problems", *map(str, problems)])
+    more = len(problems) - MAX_PROBLEMS_SHOWN
+    rest = [f"and {more} more"] if more > 0 else []
+    lines = [*map(str, problems[:MAX_PROBLEMS_SHOWN]), *rest]
+    return "\n  ".join([f"{subject}: {len(problems)} problems", *lines])

@@ -5,6 +5,7 @@ Nothing of snnTorch is needed: a module is known by its attributes, a state dict
 network spikes where snnTorch does, if that computes in numbers that hold its membranes exactly.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.errors import BadInputError
-from htaflow.model.integer.spiking import find_leak
+from htaflow.model.errors import BadInputError, shown
+from htaflow.model.integer.spiking import MAX_FRACTION, find_leak
+from htaflow.model.integer.steps import MAX_STEPS
 from htaflow.model.network import Accumulate, ArgMax, Encode, Layer, Network, Spiking, Steps
 
 Array = npt.NDArray[np.float64]
 
 _PASSING = ("Flatten", "Dropout", "Identity")
 """Modules that change nothing once a network is trained."""
+_TOO_LARGE = 1 << 31
+"""No membrane takes as much, in units of a sum."""
 _RESETS = ("subtract", "zero", "none")
 """snnTorch's reset mechanisms, in the order of its ``reset_mechanism_val``."""
 _OTHERS = ("alpha", "recurrent", "beta1", "V")
@@ -65,8 +69,10 @@ def from_snntorch(
         BadInputError: names what is no ``Linear`` or ``Leaky``, a weight that ``scale`` does not
             make whole, or a beta that is no leak, with the nearest that is.
     """
-    if not scale > 0:
+    if not 0 < scale < math.inf:
         raise BadInputError(f"scale is {scale}; use a number above 0")
+    if not 1 <= steps <= MAX_STEPS:
+        raise BadInputError(f"a frame has {shown(steps)} steps; use 1 to {MAX_STEPS}")
     pairs = _from_state(stack) if isinstance(stack, Mapping) else _from_modules(stack)
     if not pairs:
         raise BadInputError("there is no Linear with a Leaky after it; give at least one pair")
@@ -84,7 +90,7 @@ def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
     for key, value in state.items():
         module, _, parameter = key.rpartition(".")
         modules.setdefault(module, {})[parameter] = value
-    return _paired(list(modules.items()))
+    return _paired([(shown(module)[1:-1], given) for module, given in modules.items()])
 
 
 def _from_modules(stack: Any) -> list[_Pair]:
@@ -122,7 +128,7 @@ def _paired(modules: list[tuple[str, dict[str, Any]]]) -> list[_Pair]:
 
 
 def _pair(linear: str, weights: dict[str, Any], leaky: str, given: dict[str, Any]) -> _Pair:
-    weight = _array(weights["weight"])
+    weight = _array(weights["weight"], linear)
     if weight.ndim != 2:
         raise BadInputError(
             f"'{linear}' has weights of shape {list(weight.shape)}; only Linear layers can be "
@@ -132,23 +138,32 @@ def _pair(linear: str, weights: dict[str, Any], leaky: str, given: dict[str, Any
         if label in given:
             raise BadInputError(f"'{leaky}' has '{label}', so it is no Leaky; use snn.Leaky")
     for label, usual in (("inhibition", False), ("state_quant", False), ("reset_delay", True)):
-        if bool(given.get(label, usual)) != usual:
+        if bool(np.any(given.get(label, usual))) != usual:
             raise BadInputError(f"'{leaky}' has {label}={given[label]}; train with {usual}")
-    if not (_array(given.get("graded_spikes_factor", 1.0)) == 1).all():
+    if not (_array(given.get("graded_spikes_factor", 1.0), leaky) == 1).all():
         raise BadInputError(f"'{leaky}' has graded spikes; train with graded_spikes_factor=1")
     reset = given.get("reset_mechanism")
     if reset is None:
-        reset = _RESETS[int(_array(given.get("reset_mechanism_val", 0)))]
+        number = _array(given.get("reset_mechanism_val", 0), leaky)
+        known = [name for index, name in enumerate(_RESETS) if (number == index).all()]
+        reset = known[0] if number.size and known else "unknown"
+    if reset not in _RESETS:
+        raise BadInputError(f"'{leaky}' has an unknown reset; train with 'subtract' or 'zero'")
     if reset == "none":
         raise BadInputError(f"'{leaky}' has no reset; train with 'subtract' or 'zero'")
-    bias = weights.get("bias")
+    bias = None if weights.get("bias") is None else _array(weights["bias"], linear)
+    threshold = _array(given.get("threshold", 1.0), leaky)
+    if bias is not None and bias.shape != (len(weight),):
+        raise BadInputError(f"'{linear}' has {bias.size} biases for {len(weight)} neurons")
+    if threshold.size not in (1, len(weight)):
+        raise BadInputError(f"'{leaky}' has {threshold.size} thresholds for {len(weight)} neurons")
     return _Pair(
         linear,
         leaky,
         weight,
-        None if bias is None else _array(bias),
-        _array(given["beta"]),
-        _array(given.get("threshold", 1.0)),
+        bias,
+        _array(given["beta"], leaky),
+        threshold,
         str(reset),
         str(getattr(weights["weight"], "dtype", "")).endswith("float32"),
     )
@@ -166,6 +181,11 @@ def _spiking(pair: _Pair, name: str, scale: float, steps: int) -> Spiking:
         raise BadInputError(f"'{pair.leaky}': {error}") from None
     # A leak halves the last bit k times in each step but the first: so nothing is ever rounded.
     fraction = 0 if leak is None else leak * (steps - 1)
+    if fraction > MAX_FRACTION:
+        raise BadInputError(
+            f"'{pair.leaky}': {steps} steps with a beta of {betas[0]:g} take {fraction} bits "
+            f"behind the point, and {MAX_FRACTION} is the most: use fewer steps or a smaller beta"
+        )
     weights = _whole(pair.weight, scale, f"{pair.linear}.weight", single=pair.single)
     threshold = np.broadcast_to(pair.threshold.reshape(-1), (neurons,))
     drops = _whole(threshold, scale, f"{pair.leaky}.threshold", single=pair.single) << fraction
@@ -188,6 +208,8 @@ def _spiking(pair: _Pair, name: str, scale: float, steps: int) -> Spiking:
 def _whole(values: Array, scale: float, what: str, *, single: bool) -> npt.NDArray[np.int64]:
     """Return ``values * scale``, whole numbers; a float of the nearest kind will do."""
     whole = np.rint(values * scale)
+    if np.abs(whole).max(initial=0) >= _TOO_LARGE:
+        raise BadInputError(f"'{what}' holds {np.abs(values).max():g}, too large times {scale:g}")
     again = whole / scale
     same = (again.astype(np.float32) == values) if single else (again == values)
     if not same.all():
@@ -199,8 +221,14 @@ def _whole(values: Array, scale: float, what: str, *, single: bool) -> npt.NDArr
     return np.asarray(whole.astype(np.int64))
 
 
-def _array(value: Any) -> Array:
-    """Return a tensor, array or number as an array."""
+def _array(value: Any, owner: str) -> Array:
+    """Return a tensor, array or number of ``owner`` as an array. Raises ``BadInputError``."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    return np.asarray(value, np.float64)
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInputError(f"'{owner}' holds {shown(value)}, which is no number") from None
+    if not np.isfinite(array).all():
+        raise BadInputError(f"'{owner}' holds a number that is not finite; train it again")
+    return array

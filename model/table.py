@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from htaflow.model.arrays import read_npz
-from htaflow.model.dataset import SCALING, Array, Dataset, make_dataset, split
-from htaflow.model.errors import BadInputError
+from htaflow.model.dataset import MAX_LABEL, SCALING, Array, Dataset, make_dataset, split
+from htaflow.model.errors import BadInputError, shown
 
 LABEL = "label"
 
@@ -28,7 +28,7 @@ def load_npz(path: Path) -> Dataset:
     Raises ``BadInputError``.
     """
     arrays, names = read_npz(path, (*_SPLIT, *_WHOLE))
-    found = ", ".join(names) or "nothing"
+    found = shown(", ".join(names), 200)[1:-1] or "nothing"
     if all(key in arrays for key in _SPLIT):
         train = arrays["x_train"], arrays["y_train"]
         test = arrays["x_test"], arrays["y_test"]
@@ -42,41 +42,48 @@ def load_npz(path: Path) -> Dataset:
 
 def load_csv(path: Path) -> Dataset:
     """Return the dataset in a ``.csv`` file. Raises ``BadInputError`` that names the line."""
+    rows, labels = [], []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file)
             header = [cell.strip() for cell in next(lines, [])]
-            rows = [(lines.line_num, row) for row in lines if row]
+            _require_header(path, header)
+            at = header.index(LABEL)
+            columns = header[:at] + header[at + 1 :]
+            for row in lines:
+                if not row:
+                    continue
+                where = f"{path}, line {lines.line_num}"
+                if len(row) != len(header):
+                    raise BadInputError(f"{where}: has {len(row)} cells, the header {len(header)}")
+                labels.append(_label(row.pop(at), where))
+                # Row by row: as text, numbers take ten times the memory.
+                rows.append(np.array(_numbers(row, columns, where), np.int64))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInputError(f"{path}: cannot be read as UTF-8 CSV ({error})") from error
+    if not rows:
+        raise BadInputError(f"{path}: has a header but no frames; add rows")
+    train, test = split(np.stack(rows), _labels(labels))
+    return make_dataset(path.stem, str(path), train, test)
+
+
+def _require_header(path: Path, header: list[str]) -> None:
+    """Raise ``BadInputError`` if the columns are no label and features."""
     if not header:
         raise BadInputError(f"{path}: is empty; give a header row, then a row a frame")
-    for index, column in enumerate(header):
-        if column in header[:index]:
-            raise BadInputError(f"{path}: column '{column}' is there twice; rename one")
-    if LABEL not in header:
+    seen: set[str] = set()
+    for column in header:
+        if column in seen:
+            raise BadInputError(f"{path}: column {shown(column)} is there twice; rename one")
+        seen.add(column)
+    if LABEL not in seen:
+        more = f" and {len(header) - 20} more" if len(header) > 20 else ""
         raise BadInputError(
-            f"{path}: lacks the column '{LABEL}'; its columns are {', '.join(header)}"
+            f"{path}: lacks the column '{LABEL}'; its columns are "
+            f"{', '.join(shown(name)[1:-1] for name in header[:20])}{more}"
         )
     if len(header) < 2:
         raise BadInputError(f"{path}: has no column but '{LABEL}'; add features")
-    if not rows:
-        raise BadInputError(f"{path}: has a header but no frames; add rows")
-    at = header.index(LABEL)
-    x = np.empty((len(rows), len(header) - 1), np.int64)
-    labels = []
-    for index, (line, row) in enumerate(rows):
-        if len(row) != len(header):
-            raise BadInputError(
-                f"{path}, line {line}: has {len(row)} cells, the header {len(header)}"
-            )
-        labels.append(_label(row[at], f"{path}, line {line}"))
-        cells = zip(row[:at] + row[at + 1 :], header[:at] + header[at + 1 :], strict=True)
-        x[index] = [
-            _whole(cell, f"{path}, line {line}, column '{column}'") for cell, column in cells
-        ]
-    train, test = split(x, _labels(labels))
-    return make_dataset(path.stem, str(path), train, test)
 
 
 def _require_pairs(path: Path, x: Array, y: Array) -> None:
@@ -91,6 +98,10 @@ def _label(cell: str, where: str) -> str:
     label = cell.strip()
     if not label:
         raise BadInputError(f"{where}: the label is empty; name a class")
+    if len(label) > MAX_LABEL:
+        raise BadInputError(
+            f"{where}: the label has {len(label)} characters; use at most {MAX_LABEL}"
+        )
     return label
 
 
@@ -102,16 +113,24 @@ def _labels(labels: list[str]) -> Array:
         return np.array(labels)
 
 
-def _whole(cell: str, where: str) -> int:
+def _numbers(cells: list[str], columns: list[str], where: str) -> list[int]:
+    """Return the whole numbers that ``cells`` hold, or raise ``BadInputError``."""
+    return [_whole(cell, where, column) for cell, column in zip(cells, columns, strict=True)]
+
+
+def _whole(cell: str, line: str, column: str) -> int:
     """Return the whole number that ``cell`` holds, or raise ``BadInputError``."""
     try:
         value = float(cell)
     except ValueError:
-        raise BadInputError(f"{where}: {cell!r} is no number; {SCALING}") from None
-    if not math.isfinite(value):
-        raise BadInputError(f"{where}: {cell!r} is not finite; replace it or drop the frame")
-    if value != math.floor(value):
-        raise BadInputError(f"{where}: {cell!r} is not whole; {SCALING}")
-    if abs(value) >= 1 << 62:
-        raise BadInputError(f"{where}: {cell!r} is too large; scale it to 16 bits")
-    return int(value)
+        what = f"is no number; {SCALING}"
+    else:
+        if not math.isfinite(value):
+            what = "is not finite; replace it or drop the frame"
+        elif value != math.floor(value):
+            what = f"is not whole; {SCALING}"
+        elif abs(value) >= 1 << 62:
+            what = "is too large; scale it to 16 bits"
+        else:
+            return int(value)
+    raise BadInputError(f"{line}, column {shown(column)}: {shown(cell)} {what}")

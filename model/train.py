@@ -22,6 +22,7 @@ from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.progress import Progress, silent
 from htaflow.model.recipe import Recipe, described, refined_recipe
+from htaflow.model.results import Training, read_json
 from htaflow.model.zoo import find_recipe
 
 MODES = ("hard", "smooth")
@@ -198,11 +199,11 @@ def _train(
 def _refuse_another(out: Path, wanted: dict[str, Any]) -> None:
     """Raise ``BadInputError`` if ``out`` holds the network of another training than ``wanted``."""
     try:
-        stored = json.loads((out / "train.json").read_text())
-    except (OSError, ValueError):
+        stored = read_json(out / "train.json", Training) or {}
+    except (OSError, BadInputError):
         return
     for key, value in wanted.items():
-        if isinstance(stored, dict) and stored.get(key, value) != value:
+        if stored.get(key, value) != value:
             raise BadInputError(
                 f"{out} holds a network of another training: its {key} is '{stored[key]}', not "
                 f"'{value}'; use another folder, or replace it with --restart (resume=False)"
@@ -240,13 +241,13 @@ def _test_set(dataset: Dataset) -> bytes:
 def _stored(out: Path, inputs: str) -> dict[str, Any] | None:
     """Return the result in ``out`` if it came from ``inputs`` and its files are as written."""
     try:
-        result = json.loads((out / "train.json").read_text())
+        result = read_json(out / "train.json", Training)
         network = load_network(out / "network.safetensors")
         test = digest((out / "test.npz").read_bytes())
         explained = network.concepts is None or load_exemplars(out / "concepts.npz", network)
     except (OSError, ValueError, BadInputError):
         return None
-    if not isinstance(result, dict) or result.get("inputs") != inputs or not explained:
+    if result is None or result.get("inputs") != inputs or not explained:
         return None
     same = result.get("network") == network.digest and result.get("test_digest") == test
     return result if same else None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from htaflow.model.files import alone, digest, write_json
 from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
 from htaflow.model.progress import Progress, silent
+from htaflow.model.results import Interface, Verification, misfit, parse_json, read_json
 from htaflow.sim.locate import is_wrong, locate
 from htaflow.sim.runner import CHECKS, Bench, Port, Simulator, run_bench, simulator_version
 
@@ -62,6 +63,32 @@ class Design:
     toplevel: str = "top"
     build_args: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+_MAX_CYCLES = 1 << 24
+"""Cycles that no network takes: a file that says so would be simulated for hours."""
+
+
+class _Result(Verification):
+    """What is read again of ``LEVEL.json``."""
+
+    level: str
+    inputs: str
+
+
+class _Mismatch(TypedDict):
+    """What :func:`htaflow.sim.locate.locate` returns."""
+
+    test: str
+    frame: int | None
+    layer: str | None
+    neuron: int | None
+    step: int | None
+    cycle: int | None
+    expected: int | str | None
+    got: int | str | None
+    waveform: str | None
+    time_ns: float | None
 
 
 def verify(
@@ -155,21 +182,24 @@ def read_interface(run: Path, network: Network) -> dict[str, Any]:
         if not path.is_file():
             raise BadInputError(f"{path}: there is no such file; {again}")
     try:
-        interface = json.loads(described.read_text())
-        owner = interface["digest"]
-        layout = layouts(network, interface["bus_bits"])
-        facts = (layout[0].beats, layout[1].width) if owner == network.digest else None
-        told = (interface["beats"], interface["output_bits"])
-        cycles = (interface["latency_cycles"], interface["interval_cycles"])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadInputError(f"{described}: it is damaged ({error!r}); {again}") from None
+        interface = parse_json(described.read_text(encoding="utf-8"), Interface)
+    except ValueError as error:
+        raise BadInputError(f"{described}: it is damaged: {error}; {again}") from None
     with source.open(encoding="utf-8", errors="replace") as file:
         header = file.read(4096)
-    if facts is None or network.digest not in header:
+    if interface["digest"] != network.digest or network.digest not in header:
         raise BadInputError(f"{source}: it was made from another network; {again}")
-    if facts != told or not all(isinstance(count, int) and count > 0 for count in cycles):
+    try:
+        inputs, outputs = layouts(network, interface["bus_bits"])
+        true = (inputs.beats, outputs.width)
+    except BadInputError:
+        true = None
+    cycles = (interface[name] for name in ("latency_cycles", "interval_cycles", "frames_held"))
+    if true != (interface["beats"], interface["output_bits"]) or not all(
+        0 < count < _MAX_CYCLES for count in cycles
+    ):
         raise BadInputError(f"{described}: it does not describe this network; {again}")
-    return dict(interface)
+    return interface
 
 
 def read_frames(run: Path, network: Network, count: int | None, seed: int) -> tuple[IntArray, str]:
@@ -281,10 +311,12 @@ def _short(phase: dict[str, Any]) -> dict[str, Any]:
 def _stored(path: Path, inputs: str) -> dict[str, Any] | None:
     """Return the result at ``path`` if it was made from the same inputs."""
     try:
-        result = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        result = read_json(path, _Result)
+    except BadInputError:
         return None
-    if not isinstance(result, dict) or result.get("inputs") != inputs:
+    if result is None or result["inputs"] != inputs:
+        return None
+    if result["problems"] and misfit(result.get("first_mismatch"), _Mismatch) is not None:
         return None
     return result
 

@@ -46,9 +46,8 @@ def test_every_dependency_is_pinned() -> None:
         found = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines)
         return {match[0].lower().replace("_", "-") for match in found if match}
 
-    needed = (
-        PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["test"]
-    )
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    needed = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
     pinned = [
         line
         for line in (ROOT / "constraints.txt").read_text().splitlines()

@@ -207,6 +207,11 @@ def test_a_reply_is_found_behind_garbage():
     assert read_reply(io.BytesIO(line).read) == Reply(Status.OK, b"\x07")
 
 
+def test_a_line_that_is_never_quiet_and_has_no_reply_is_an_error():
+    with pytest.raises(PacketError, match="never quiet and no reply begins"):
+        read_reply(bytes)  # zeros, for ever
+
+
 @pytest.mark.parametrize("keep", range(8))
 def test_a_reply_cut_short_is_an_error(keep):
     line = encode_reply(Status.OK, b"\x01\x02")
@@ -287,7 +292,7 @@ def test_a_truncated_request_is_answered(keep):
 @pytest.mark.parametrize("keep", [1, 2])
 def test_a_request_without_a_length_is_forgotten(keep):
     board = Board()
-    replies = board.run([*encode(GOOD)[:keep], PAUSE, PAUSE, *encode(GOOD)])
+    replies = board.run([*encode(GOOD)[:keep], PAUSE, *encode(GOOD)])  # the quiet time is enough
     assert replies == [ANSWER]
 
 

@@ -132,9 +132,9 @@ def fill(run: Run) -> None:
     """Write the result of every step."""
     write_test_set(run)
     write_json(run.train, training())
-    digest = small_network().digest
+    hardware = {"digest": small_network().digest, "stages": [], "frames_held": 2, "output_bits": 8}
     cycles = {"latency_cycles": 4, "interval_cycles": 2}
-    write_json(run.interface, {"digest": digest, **cycles, "bus_bits": 16, "beats": 2})
+    write_json(run.interface, {**hardware, **cycles, "bus_bits": 16, "beats": 2})
     write_json(
         run.verify(),
         {
@@ -142,6 +142,7 @@ def fill(run: Run) -> None:
             "mismatches": 0,
             **{name: {"predicted": count, "measured": count} for name, count in cycles.items()},
             "stalled": {"frames": 20, "mismatches": 0, "seed": 7, "rule_violations": 0},
+            "problems": [],
         },
     )
     write_json(run.board_report("icebreaker"), board())
@@ -326,7 +327,9 @@ def test_drawings_hold_only_a_sample_of_a_large_network() -> None:
     assert drawing.count("<rect") == 3
 
 
-@pytest.mark.parametrize("curve", [[], [0.5], [1.0, 1.0], [0.0, 0.0], [float("nan"), 2e-7, 1e9]])
+@pytest.mark.parametrize(
+    "curve", [[], [0.5], [1.0, 1.0], [0.0, 0.0], [float("nan"), 2e-7, 1e9], [0.0, 5e-324]]
+)
 def test_curves_of_any_kind_are_drawn(curve: list[float]) -> None:
     drawing = draw_curves("Loss", {"training": curve})
     assert "nan" not in drawing

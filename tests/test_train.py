@@ -209,9 +209,10 @@ def set_header(**entries):
             "lacks state of the optimiser",
         ),
         (lambda t, m: m.clear(), "is no whole checkpoint"),
-        (lambda t, m: m.update({"htaflow-checkpoint": "[]"}), "is no checkpoint"),
+        (lambda t, m: m.update({"htaflow-checkpoint": "[]"}), "is no whole checkpoint"),
         (set_header(epochs=7), "its history is damaged"),
-        (set_header(configuration=None), "another training"),
+        (set_header(configuration=None), "its 'configuration' is None"),
+        (set_header(configuration={}), "another training"),
     ],
 )
 def test_damaged_checkpoint_is_refused(tmp_path, alter, match):

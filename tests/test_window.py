@@ -210,7 +210,7 @@ def test_lines_of_any_length(tmp_path, columns):
 
 
 def test_what_amaranth_cannot_connect_is_refused_by_name():
-    many = chain(conv("conv1", 1, 7300), conv("conv2", 7300, 1))
+    many = chain(conv("conv1", 1, 7300), conv("conv2", 7300, 1), shape=(1, 8, 8))
     with pytest.raises(BadInputError, match="a window of layer 'conv2' is 65700 bits wide"):
         NetworkCore(many)
     with pytest.raises(BadInputError, match="the image of layer 'flat' is 67600 bits wide"):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.layer import Layer, Values
 
 MAX_CONCEPT_NAME = 60
@@ -44,9 +45,10 @@ def name_problems(names: Sequence[object]) -> Iterator[tuple[str, str]]:
         fine = isinstance(name, str) and name.isprintable() and name == name.strip()
         if not fine or not 1 <= len(str(name)) <= MAX_CONCEPT_NAME:
             yield (
-                f"concept {index} is called {name!r}",
+                f"concept {index} is called {shown(name)}",
                 f"use 1 to {MAX_CONCEPT_NAME} printable characters, no space at the ends",
             )
         if name in seen:
-            yield f"concepts {seen[name]} and {index} are both called {name!r}", "rename one"
+            what = f"concepts {seen[name]} and {index} are both called {shown(name)}"
+            yield what, "rename one"
         seen.setdefault(name, index)

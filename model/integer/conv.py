@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.dense import Dense
 from htaflow.model.integer.layer import IntArray, Values
 from htaflow.model.integer.lookup import Lookup
@@ -38,7 +39,7 @@ class Convolution(Windowed):
             wrong = True
             yield problem
         if self.pad_bit not in (0, 1):
-            yield f"its padding bit is {self.pad_bit}", "use 0 or 1"
+            yield f"its padding bit is {shown(self.pad_bit)}", "use 0 or 1"
         if not wrong:
             yield from self.neurons.problems(self.window(values))
 

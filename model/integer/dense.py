@@ -1,14 +1,14 @@
 """Weighted sums."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.integer.layer import IntArray, Layer, Values
+from htaflow.model.integer.layer import MAX_NUMBER_BITS, IntArray, Layer, Values, fits
 
 WEIGHT_BITS = 8
 """Weights have at most so many bits, two's complement."""
@@ -131,20 +131,31 @@ class Dense(Layer):
             yield f"weights have shape {list(self.weights.shape)}", "use [out, in], both at least 1"
             return
         if self.weights.shape[1] != values.count:
+            if self.weights.size == 0:  # it may claim any number of neurons
+                yield "weights take no inputs", f"use [out, {values.count}]"
+                return
             yield (
                 f"weights take {self.weights.shape[1]} inputs, but {values} come in",
                 f"use weights of shape [{len(self.weights)}, {values.count}]",
             )
-        low, high = -(1 << (WEIGHT_BITS - 1)), (1 << (WEIGHT_BITS - 1)) - 1
-        wide = (self.weights < low) | (self.weights > high)
+        half = 1 << (WEIGHT_BITS - 1)
+        wide = (self.weights < -half) | (self.weights >= half)
         for n in np.flatnonzero(wide.any(axis=1)):
             i = int(np.argmax(wide[n]))
             yield (
-                f"neuron {n}: weight {self.weights[n, i]} at input {i} is not in {low}..{high}",
+                f"neuron {n}: weight {self.weights[n, i]} at input {i} is not in "
+                f"{-half}..{half - 1}",
                 f"use weights of at most {WEIGHT_BITS} bits",
             )
         for n in np.flatnonzero(self.fan_in == 0):
             yield f"neuron {n}: fan-in 0, every weight is zero", "remove it or give it an input"
+        # Weights that are far too wide might not even sum to 64 bits.
+        sane = replace(self, weights=np.where(wide, 0, self.weights)) if wide.any() else self
+        low, high = sane.bounds_up_to(values.high)
+        if not fits(int(low.min()), int(high.max())):
+            what = f"its sums are {low.min()}..{high.max()}, more than {MAX_NUMBER_BITS} bits"
+            yield what, "use fewer or smaller weights, or thresholds in the layer before"
+            return
         if self.thresholds is None:
             return
         if self.thresholds.shape != self.weights.shape[:1]:
@@ -153,10 +164,11 @@ class Dense(Layer):
                 f"use [{len(self.weights)}], one a neuron",
             )
             return
-        least, most = self.bounds_up_to(values.high)
-        for n in np.flatnonzero((self.thresholds < least) | (self.thresholds > most + 1)):
+        for n in np.flatnonzero((self.thresholds < low) | (self.thresholds > high + 1)):
+            if wide[n].any():
+                continue  # what its sum is, is not known
             yield (
                 f"neuron {n}: threshold {self.thresholds[n]} is out of range",
-                f"its sum is {least[n]}..{most[n]}: use {least[n]} (always 1) to "
-                f"{most[n] + 1} (always 0)",
+                f"its sum is {low[n]}..{high[n]}: use {low[n]} (always 1) to "
+                f"{high[n] + 1} (always 0)",
             )

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.layer import IntArray, Layer, Values, outside
 
 MAX_FEATURE_BITS = 16
+MAX_FEATURES = 1 << 20
+"""Features of a frame, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +31,10 @@ class FirstLayer(Layer):
     def frame_problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with the frame, and what to do."""
         if not 1 <= self.feature_bits <= MAX_FEATURE_BITS:
-            yield f"features have {self.feature_bits} bits", f"use 1 to {MAX_FEATURE_BITS}"
-        if self.features < 1:
-            yield f"a frame has {self.features} features", "use at least 1"
+            what = f"features have {shown(self.feature_bits)} bits"
+            yield what, f"use 1 to {MAX_FEATURE_BITS}"
+        if not 1 <= self.features <= MAX_FEATURES:
+            yield f"a frame has {shown(self.features)} features", f"use 1 to {MAX_FEATURES}"
 
 
 @dataclass(frozen=True, eq=False)

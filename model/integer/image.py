@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.layer import Layer, Values
 
 
@@ -28,10 +29,12 @@ class Unflatten(Layer):
         if not values.is_bits:
             yield f"it is fed {values}, but images are bits", "put a layer that yields bits first"
         if min(self.shape) < 1:
-            yield f"its image has shape {list(self.shape)}", "use at least 1 of everything"
+            what = f"its image has shape {shown(list(self.shape))}"
+            yield what, "use at least 1 of everything"
         elif Values(self.shape, 0, 1).count != values.count:
+            size = "x".join(map(shown, self.shape))
             yield (
-                f"an image of {Values(self.shape, 0, 1)} does not hold {values.count} bits",
+                f"an image of {size} bits does not hold {values.count} bits",
                 "use channels x height x width = the number of bits",
             )
 

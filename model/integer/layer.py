@@ -1,5 +1,6 @@
 """What every layer of an integer network has, and what flows between two of them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -11,6 +12,13 @@ from htaflow.model.errors import BadInputError
 
 IntArray = npt.NDArray[Any]
 """An array of integers; which type they have does not matter."""
+
+
+MAX_VALUES = 1 << 22
+"""Values of a layer in one frame, at most, all its steps together."""
+
+MAX_NUMBER_BITS = 32
+"""A number within a network has at most so many bits, two's complement."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Values:
     @property
     def count(self) -> int:
         """Number of integers in one frame, or in one step of it."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def signed(self) -> bool:
@@ -47,6 +55,16 @@ class Values:
     def is_bits(self) -> bool:
         """Whether every value is 0 or 1."""
         return self.low == 0 and self.high == 1
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """What is wrong, and what to do, if nobody could compute with so many or so large ones."""
+        if self.count * (self.steps or 1) > MAX_VALUES:
+            return f"it yields {self}, more than {MAX_VALUES} values a frame", "make it smaller"
+        if not fits(self.low, self.high):
+            what = f"it yields {self}, which do not fit {MAX_NUMBER_BITS} bits"
+            return what, "use fewer or smaller weights, or thresholds in between"
+        return None
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))
@@ -97,6 +115,12 @@ class Layer:
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Yield (what is wrong, what to do) for this layer when fed ``values``."""
         raise NotImplementedError
+
+
+def fits(low: int, high: int) -> bool:
+    """Whether every number of a network from ``low`` to ``high`` has few enough bits."""
+    half = 1 << (MAX_NUMBER_BITS - 1)
+    return -half <= low and high < half
 
 
 def outside(values: IntArray, low: int, high: int) -> Iterator[int]:

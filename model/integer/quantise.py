@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.encode import FirstLayer
 from htaflow.model.integer.layer import Values
 
@@ -31,6 +32,6 @@ class Quantise(FirstLayer):
         yield from wrong
         if not wrong and not 1 <= self.bits <= self.feature_bits:
             yield (
-                f"it keeps {self.bits} bits of features of {self.feature_bits}",
+                f"it keeps {shown(self.bits)} bits of features of {self.feature_bits}",
                 f"use 1 to {self.feature_bits}",
             )

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.errors import BadInputError
+from htaflow.model.errors import BadInputError, shown
 from htaflow.model.integer.dense import Dense
 from htaflow.model.integer.layer import IntArray, Layer, Values
 
@@ -141,11 +141,11 @@ class Spiking(Layer):
             yield f"reset is '{self.reset}'", "use 'subtract' or 'zero'"
         if self.leak is not None and not 1 <= self.leak <= MAX_LEAK:
             yield (
-                f"leak is {self.leak}, no shift in 1..{MAX_LEAK}",
+                f"leak is {shown(self.leak)}, no shift in 1..{MAX_LEAK}",
                 f"use 1 (half is left) to {MAX_LEAK}, or none",
             )
         if not 0 <= self.fraction <= MAX_FRACTION:
-            yield f"fraction is {self.fraction}", f"use 0 to {MAX_FRACTION}"
+            yield f"fraction is {shown(self.fraction)}", f"use 0 to {MAX_FRACTION}"
         if not values.is_bits:
             yield f"it is fed {values}, but sums bits", "put a layer that yields bits before it"
             return

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.layer import Layer, Values
 
 MAX_STEPS = 1024
@@ -38,7 +39,7 @@ class Steps(Layer):
         if values.steps is not None:
             yield "it is within the steps of another Steps", "remove it"
         if not 1 <= self.steps <= MAX_STEPS:
-            yield f"it has {self.steps} steps", f"use 1 to {MAX_STEPS}"
+            yield f"it has {shown(self.steps)} steps", f"use 1 to {MAX_STEPS}"
             return
         if self.coding not in ("direct", "split"):
             yield f"coding is '{self.coding}'", "use 'direct' or 'split'"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.layer import Layer, Values
 
 
@@ -25,7 +26,7 @@ class GroupSum(Layer):
             yield f"it is fed {values}, but counts bits", "put a layer that yields bits before it"
         if self.groups < 1 or values.count % self.groups:
             yield (
-                f"{values.count} bits do not divide into {self.groups} equal groups",
+                f"{values.count} bits do not divide into {shown(self.groups)} equal groups",
                 "use a multiple of the number of classes",
             )
 

@@ -1,5 +1,6 @@
 """Layers that slide a window over an image: what they have in common, and pooling."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -7,7 +8,14 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.layer import IntArray, Layer, Values
+
+MAX_REACH = 1 << 16
+"""Pixels of a kernel, a stride or a padding in one direction, at most."""
+
+MAX_TAPS = 1 << 25
+"""Bits that all windows on an image see together, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +79,9 @@ class Windowed(Layer):
             ("stride", self.stride, 1),
             ("padding", self.padding, 0),
         ):
-            if min(pair) < least:
-                yield f"its {what} is {list(pair)}", f"use at least {least}"
+            if min(pair) < least or max(pair) > MAX_REACH:
+                fix = f"use at least {least}, at most {MAX_REACH}"
+                yield f"its {what} is {shown(list(pair))}", fix
                 return
         if any(pad >= kernel for pad, kernel in zip(self.padding, self.kernel, strict=True)):
             yield (
@@ -89,6 +98,19 @@ class Windowed(Layer):
                 "included: there is no window",
                 "use a smaller kernel, more padding, or less stride and pooling before it",
             )
+        elif self._work(values) > MAX_TAPS:
+            yield (
+                f"its windows see {self._work(values)} bits of an image, padding included, and "
+                f"{MAX_TAPS} is the most",
+                "use a smaller image or kernel, or more stride",
+            )
+
+    def _work(self, values: Values) -> int:
+        """Return how many bits all windows have together, or the padded image if that has more."""
+        rows, columns = self.grid(values)
+        padded = (size + 2 * pad for size, pad in zip(values.shape[1:], self.padding, strict=True))
+        seen = rows * columns * self.window(values).count
+        return max(seen, values.shape[0] * math.prod(padded))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Fuzzing: everything that htaflow reads, fed with what nobody means well by."""

@@ -3,8 +3,8 @@
 Of a run's Verilog, that every neuron and vote is its integer definition, for every input; of each
 board's, the same, that the netlist that synthesis made of it does the same in every cycle, and that
 the logic in its bitstream does what the netlist does; of htaflow's stream components, the rules of
-their streams. Each proof leaves a certificate in ``RUN/proofs/``: what was proved, with which tools,
-in how many seconds, and what was assumed.
+their streams. ``RUN/proofs/`` gets a certificate of each: what was proved, with which tools, in how
+many seconds, and what was assumed.
 """
 
 import json

@@ -119,7 +119,7 @@ class Mutant(TypedDict):
     layer: str
     site: dict[str, Any]
     verdict: str
-    reason: str | None
+    reason: NotRequired[str]
 
 
 class Reference(TypedDict):

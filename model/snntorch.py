@@ -207,7 +207,8 @@ def _spiking(pair: _Pair, name: str, scale: float, steps: int) -> Spiking:
 
 def _whole(values: Array, scale: float, what: str, *, single: bool) -> npt.NDArray[np.int64]:
     """Return ``values * scale``, whole numbers; a float of the nearest kind will do."""
-    whole = np.rint(values * scale)
+    with np.errstate(over="ignore"):  # what overflows is too large, which is said below
+        whole = np.rint(values * scale)
     if np.abs(whole).max(initial=0) >= _TOO_LARGE:
         raise BadInputError(f"'{what}' holds {np.abs(values).max():g}, too large times {scale:g}")
     again = whole / scale

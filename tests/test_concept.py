@@ -70,7 +70,7 @@ def test_training_sharpens_concepts_and_lowers_them_exactly(tmp_path, monkeypatc
         ),
         (
             {"hidden": (ConceptNeurons(2, names=("round", "a" * 61)),)},
-            "recipe 'tiny', layer 'hidden1': concept 1 is called 'a*'; use 1 to 60 printable",
+            "recipe 'tiny', layer 'hidden1': concept 1 is called 'a+...a+'; use 1 to 60 printable",
         ),
         (
             {"hidden": (ConceptNeurons(3, names=("round", "tall", "round")),)},

@@ -41,6 +41,17 @@ def encode(bits=6):
     return Encode("encode", bits, 1, False, np.arange(bits), np.ones(bits, int))
 
 
+def test_a_weight_that_overflows_when_scaled_is_refused_in_words():
+    state = {
+        "fc1.weight": [[1e308]],
+        "lif1.beta": 0.5,
+        "lif1.threshold": 1.0,
+        "lif1.reset_mechanism_val": 0,
+    }
+    with pytest.raises(BadInputError, match=r"'fc1.weight' holds 1e\+308, too large times 4"):
+        from_snntorch(state, encode(1), steps=2, scale=4)
+
+
 def stack(seed=0, *, beta=0.5, threshold=1.0, reset="subtract", bias=True, unit=1.0):
     """Six inputs, five hidden neurons, three outputs; weights of -1, 0 and 1 times ``unit``."""
     rng = np.random.default_rng(seed)

@@ -65,9 +65,9 @@ def test_nothing_changed_nothing_runs(make_run):
     told: list[str] = []
     first = verify(run, progress=told.append)
     assert verify(run, progress=told.append) == first
-    assert told[-1] == "verify: unchanged"
+    assert told[-1] == "verify rtl: unchanged"
     assert "seconds" in verify(run, frames=10, progress=told.append)
-    assert told[-1].startswith("verify: 10 frames (test set)")
+    assert told[-1].startswith("verify rtl: 10 frames (test set)")
     (run / "verify" / "rtl.json").write_text("{")  # cut off
     assert verify(run)["mismatches"] == 0
 
@@ -198,7 +198,7 @@ def test_two_at_once_take_turns_and_the_second_finds_the_work_done(make_run):
         results = list(pool.map(lambda _: verify(run, progress=told.append), range(2)))
     assert results[0] == results[1]
     assert any("waiting for another" in line for line in told)
-    assert told.count("verify: unchanged") == 1
+    assert told.count("verify rtl: unchanged") == 1
 
 
 def test_frames_that_do_not_fit_the_network_are_refused(make_run):
@@ -210,7 +210,5 @@ def test_frames_that_do_not_fit_the_network_are_refused(make_run):
 
 def test_options_are_checked(make_run):
     run = make_run()
-    with pytest.raises(BadInputError, match="there is no level 'rtll'; did you mean 'rtl'"):
-        verify(run, level="rtll")
     with pytest.raises(BadInputError, match="0 frames cannot be simulated"):
         verify(run, frames=0)

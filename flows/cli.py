@@ -358,7 +358,7 @@ def _run_verify(options: argparse.Namespace) -> int:
 
 
 def _run_mutate(options: argparse.Namespace) -> int:
-    from htaflow.flows.mutate import MUTANTS, TIME_LIMIT, is_clean, mutate
+    from htaflow.flows.mutation.mutate import MUTANTS, TIME_LIMIT, is_clean, mutate
 
     if options.level != "rtl":
         raise BadInputError(

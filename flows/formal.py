@@ -17,15 +17,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.bitstream import prove_bitstream
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
-from htaflow.flows.equivalence import compare, differences
-from htaflow.flows.gates import read_gates
-from htaflow.flows.layers import LayerProof, prove_layers
+from htaflow.flows.proof.equivalence import compare, differences
+from htaflow.flows.proof.gates import read_gates
+from htaflow.flows.proof.layers import LayerProof, prove_layers
+from htaflow.flows.proof.stream_proof import StreamProof
+from htaflow.flows.proof.streams import prove_streams
+from htaflow.flows.recovery.bitstream import prove_bitstream
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
-from htaflow.flows.stream_proof import StreamProof
-from htaflow.flows.streams import prove_streams
 from htaflow.flows.tools import find_tool
 from htaflow.hw.layout import layouts
 from htaflow.hw.target import TARGETS

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.bitstream import recover_bitstream
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
-from htaflow.flows.netlist_cells import UnknownCellError, netlist_of
-from htaflow.flows.ordered import to_ordered_verilog
+from htaflow.flows.recovery.bitstream import recover_bitstream
+from htaflow.flows.recovery.netlist_cells import UnknownCellError, netlist_of
+from htaflow.flows.recovery.ordered import to_ordered_verilog
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.flows.synth import NETLIST, NETLIST_VERILOG, core_synthesis
 from htaflow.flows.tools import find_tool
@@ -131,8 +131,8 @@ def _designs(
 def netlist_design(run: Run, network: Network, family: str, progress: Progress) -> Design:
     """Synthesise ``RUN/rtl/top.v`` for ``family``, and return the netlist as what is simulated.
 
-    Its cells are put in order first (:mod:`htaflow.flows.ordered`), which simulates a hundred times
-    as fast; a netlist with a cell that is not known there is simulated in Yosys's own models.
+    Its cells are put in order first (:mod:`htaflow.flows.recovery.ordered`), which simulates a
+    hundred times as fast; one with a cell that is not known there is simulated in Yosys's models.
     """
     source = rtl_design(run.path, network)
     folder = run.path / "verify" / f"netlist-{family}"

@@ -12,9 +12,9 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from htaflow.flows.certificates import certificates
 from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
+from htaflow.flows.proof.certificates import certificates
 from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden

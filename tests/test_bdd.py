@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htaflow.flows.bdd import FALSE, TRUE, Bdd, Edge, TooLargeError
+from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge, TooLargeError
 
 VARIABLES = 5
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htaflow.flows.correspond import correspond
-from htaflow.flows.netlist import Control, FlipFlop, Memory, Netlist, Table
+from htaflow.flows.recovery.correspond import correspond
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Memory, Netlist, Table
 
 CLOCK = Control("clk", falling=False)
 AND, OR, XOR = 0b1000, 0b1110, 0b0110

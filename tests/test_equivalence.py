@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from htaflow.flows.board import load_board
-from htaflow.flows.equivalence import Equivalence, compare, differences
 from htaflow.flows.formal import _deep_recursion
-from htaflow.flows.gates import GateError, read_gates
+from htaflow.flows.proof.equivalence import Equivalence, compare, differences
+from htaflow.flows.proof.gates import GateError, read_gates
 from htaflow.flows.synth import NETLIST_VERILOG, synthesis
 
 BOARDS = {"ice40": "icebreaker", "ecp5": "ulx3s-25f"}

@@ -11,10 +11,10 @@ import pytest
 from htaflow.flows import formal
 from htaflow.flows.cli import main
 from htaflow.flows.formal import prove
+from htaflow.flows.proof.small_components import DESIGNS
+from htaflow.flows.proof.stream_proof import StreamProof
+from htaflow.flows.proof.streams import prove_design
 from htaflow.flows.report import report
-from htaflow.flows.small_components import DESIGNS
-from htaflow.flows.stream_proof import StreamProof
-from htaflow.flows.streams import prove_design
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import write_atomic
 

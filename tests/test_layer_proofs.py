@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from htaflow.flows.formal import _deep_recursion
-from htaflow.flows.gates import read_gates
-from htaflow.flows.layers import LayerProof, prove_layers
+from htaflow.flows.proof.gates import read_gates
+from htaflow.flows.proof.layers import LayerProof, prove_layers
 from htaflow.hw.target import TARGETS
 from htaflow.hw.verilog import Design, generate
 from htaflow.model.network import (

@@ -13,10 +13,10 @@ from networks import random_network
 from htaflow.flows.build import build
 from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
 from htaflow.flows.convert import convert
-from htaflow.flows.icebox import read_icebox
 from htaflow.flows.levels import verify
-from htaflow.flows.netlist_cells import netlist_of
-from htaflow.flows.ordered import to_ordered_verilog
+from htaflow.flows.recovery.icebox import read_icebox
+from htaflow.flows.recovery.netlist_cells import netlist_of
+from htaflow.flows.recovery.ordered import to_ordered_verilog
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.netfile import save_network
 

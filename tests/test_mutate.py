@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from conftest import write_run
 
-from htaflow.flows import judge as judging
-from htaflow.flows import mutate as verb
-from htaflow.flows.judge import Judge, Limits
-from htaflow.flows.mutants import _read_partial
-from htaflow.flows.mutate import is_clean, mutate
+from htaflow.flows.mutation import judge as judging
+from htaflow.flows.mutation import mutate as verb
+from htaflow.flows.mutation.judge import Judge, Limits
+from htaflow.flows.mutation.mutants import _read_partial
+from htaflow.flows.mutation.mutate import is_clean, mutate
+from htaflow.flows.mutation.sat import Answer, ever
 from htaflow.flows.report import report
 from htaflow.flows.rundir import Run
-from htaflow.flows.sat import Answer, ever
 from htaflow.flows.summary import mutate_lines, mutate_rows, table
 from htaflow.hw.logic import AND2, XOR2, Logic
 from htaflow.model.errors import BadInputError, MismatchError

@@ -8,12 +8,12 @@ import pytest
 from side_by_side import build_bitstream, differences
 from test_board import PLL_MODEL, small_network
 
-from htaflow.flows.bitstream import prove_bitstream, recover_bitstream
 from htaflow.flows.board import Board, Pin, load_board
-from htaflow.flows.correspond import correspond
-from htaflow.flows.netlist import Netlist, Table, simplify
-from htaflow.flows.netlist_cells import read_netlist
-from htaflow.flows.recover import recover_ecp5, recover_netlist
+from htaflow.flows.recovery.bitstream import prove_bitstream, recover_bitstream
+from htaflow.flows.recovery.correspond import correspond
+from htaflow.flows.recovery.netlist import Netlist, Table, simplify
+from htaflow.flows.recovery.netlist_cells import read_netlist
+from htaflow.flows.recovery.recover import recover_ecp5, recover_netlist
 from htaflow.flows.tools import ToolError
 from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore

@@ -6,12 +6,12 @@ from functools import cache
 
 import pytest
 
-from htaflow.flows.gates import Bit, Flop, Gates, read_gates
-from htaflow.flows.packet_link import link_verilog, prove_link
-from htaflow.flows.reachable import RULES
-from htaflow.flows.serial_line import line_verilog, prove_line
-from htaflow.flows.small_components import DESIGNS, Design
-from htaflow.flows.streams import prove_design
+from htaflow.flows.proof.gates import Bit, Flop, Gates, read_gates
+from htaflow.flows.proof.packet_link import link_verilog, prove_link
+from htaflow.flows.proof.reachable import RULES
+from htaflow.flows.proof.serial_line import line_verilog, prove_line
+from htaflow.flows.proof.small_components import DESIGNS, Design
+from htaflow.flows.proof.streams import prove_design
 
 
 @cache

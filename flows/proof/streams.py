@@ -7,12 +7,12 @@ which has too many states, the rules "held" and "waits" are proved by induction.
 
 from collections.abc import Iterator
 
-from htaflow.flows.gates import Gates, read_gates
-from htaflow.flows.packet_link import link_verilog, prove_link
-from htaflow.flows.reachable import RULES, explore
-from htaflow.flows.serial_line import line_verilog, prove_line
-from htaflow.flows.small_components import DESIGNS, Design
-from htaflow.flows.stream_proof import StreamProof
+from htaflow.flows.proof.gates import Gates, read_gates
+from htaflow.flows.proof.packet_link import link_verilog, prove_link
+from htaflow.flows.proof.reachable import RULES, explore
+from htaflow.flows.proof.serial_line import line_verilog, prove_line
+from htaflow.flows.proof.small_components import DESIGNS, Design
+from htaflow.flows.proof.stream_proof import StreamProof
 from htaflow.model.progress import Progress, silent
 
 

@@ -6,7 +6,7 @@ It has a line for every look-up table, carry and flip-flop. Anything else is an 
 import re
 from collections.abc import Iterable, Iterator
 
-from htaflow.flows.netlist import Control, FlipFlop, Net, Netlist, Table
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Net, Netlist, Table
 from htaflow.model.errors import BadInputError
 
 _COMMENT = re.compile(r"/\*.*?\*/|//.*")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.gates import Gates
-from htaflow.flows.reachable import Payload, Reference
-from htaflow.flows.sequences import Ports
-from htaflow.flows.stream_proof import ports_of_design
+from htaflow.flows.proof.gates import Gates
+from htaflow.flows.proof.reachable import Payload, Reference
+from htaflow.flows.proof.sequences import Ports
+from htaflow.flows.proof.stream_proof import ports_of_design
 from htaflow.hw.component import LayerComponent
 from htaflow.hw.cut import cut
 from htaflow.hw.encode import BeatEncoder, FrameEncoder

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from htaflow.flows.gates import Gates
-from htaflow.flows.sequences import Ports
+from htaflow.flows.proof.gates import Gates
+from htaflow.flows.proof.sequences import Ports
 
 
 @dataclass

@@ -4,7 +4,7 @@ An event-driven simulator follows every change through every wire: where many pa
 length meet, a gate is evaluated many times over in one cycle. Here the gates between registers that
 hang together are one process, in an order in which each is evaluated once. That pays for a network
 that takes a frame a cycle; for a serial line, on which little happens, there is
-:func:`htaflow.flows.netlist.to_verilog`.
+:func:`htaflow.flows.recovery.netlist.to_verilog`.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from htaflow.flows.netlist import Control, FlipFlop, Net, Netlist
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Net, Netlist
 from htaflow.model.errors import BadInputError
 
 _BIT = re.compile(r"(?P<port>\w+)\[(?P<index>\d+)\]")

@@ -9,9 +9,9 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from htaflow.flows.bdd import FALSE, TRUE, Bdd, Edge
-from htaflow.flows.gates import Bit, Gates
-from htaflow.flows.stream_proof import StreamProof
+from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge
+from htaflow.flows.proof.gates import Bit, Gates
+from htaflow.flows.proof.stream_proof import StreamProof
 from htaflow.hw.packet import Link
 from htaflow.hw.verilog import convert
 

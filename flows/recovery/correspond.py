@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from htaflow.flows.netlist import Control, Net, Netlist, Table, permute, simplify
+from htaflow.flows.recovery.netlist import Control, Net, Netlist, Table, permute, simplify
 
 _MOST_NAMED = 5
 

@@ -4,14 +4,14 @@ Their control depends on no data, so it can be followed as it is while the data 
 run shows what becomes of every frame. Registers that hold data at a frame's beginning may hold
 anything then; the others are back where they were at its end, which is checked, so that what a run
 shows of one frame holds for all. Shown are frames after a pause and frames on the heels of another,
-with nothing stalled; stalls are the subject of :mod:`htaflow.flows.streams`.
+with nothing stalled; stalls are the subject of :mod:`htaflow.flows.proof.streams`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from htaflow.flows.bdd import FALSE, TRUE, Bdd, Edge
-from htaflow.flows.gates import Bit, Gates
+from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge
+from htaflow.flows.proof.gates import Bit, Gates
 
 Transfer = Sequence[Edge]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.judge import cycles_a_frame
-from htaflow.flows.mutants import Job, Worker, judge_all
+from htaflow.flows.mutation.judge import cycles_a_frame
+from htaflow.flows.mutation.mutants import Job, Worker, judge_all
 from htaflow.flows.rundir import Run, source_digest, unchanged
 from htaflow.flows.tools import find_tool
 from htaflow.model.errors import BadInputError, MismatchError

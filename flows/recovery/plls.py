@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from htaflow.flows.netlist import PLL_IDLE, Pll
-from htaflow.flows.routing import Read
-from htaflow.flows.trellis import Part, Wire
-from htaflow.flows.trellis_config import Tile
+from htaflow.flows.recovery.netlist import PLL_IDLE, Pll
+from htaflow.flows.recovery.routing import Read
+from htaflow.flows.recovery.trellis import Part, Wire
+from htaflow.flows.recovery.trellis_config import Tile
 from htaflow.model.errors import BadInputError
 
 

@@ -1,6 +1,6 @@
 """A board's netlist against the Verilog it was made from: equal in every cycle, for all inputs.
 
-Both designs are read as gates (:mod:`htaflow.flows.gates`). Their flip-flops are sorted into
+Both designs are read as gates (:mod:`htaflow.flows.proof.gates`). Their flip-flops are sorted into
 classes of such that are always equal, or always each other's complement, one of them for constants.
 By induction over the clock cycles that is so if all of a class start as they should and, whatever
 the classes' values, take equal values: which is proved with decision diagrams, for every flip-flop
@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from htaflow.flows.bdd import FALSE, Bdd, Edge, TooLargeError
-from htaflow.flows.gates import Bit, Box, Gates, Words
+from htaflow.flows.proof.bdd import FALSE, Bdd, Edge, TooLargeError
+from htaflow.flows.proof.gates import Bit, Box, Gates, Words
 from htaflow.model.progress import Progress, silent
 
 MOST_NODES = 2_000_000

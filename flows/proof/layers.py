@@ -2,7 +2,7 @@
 
 The Verilog is read as gates; the register in front of a layer stands for its inputs, which are
 variables, and so each output bit becomes a decision diagram. The definition
-(:mod:`htaflow.flows.definition`) becomes another over the same variables, and equal functions are
+(:mod:`.definition`) becomes another over the same variables, and equal functions are
 the same diagram. Where hardware has left out what cannot matter, because inputs of the layer are
 constant or equal to one another, the proof assumes no more than the definition of the layer before
 has been shown to guarantee.
@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.bdd import FALSE, TRUE, Bdd, Edge, TooLargeError
-from htaflow.flows.definition import computes, define, define_step, define_total
-from htaflow.flows.gates import Bit, GateError, Gates
-from htaflow.flows.sequences import Follower, Ports, SequenceError, ports_of
+from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge, TooLargeError
+from htaflow.flows.proof.definition import computes, define, define_step, define_total
+from htaflow.flows.proof.gates import Bit, GateError, Gates
+from htaflow.flows.proof.sequences import Follower, Ports, SequenceError, ports_of
 from htaflow.model.network import (
     Accumulate,
     ArgMax,

@@ -1,6 +1,6 @@
 """The logic in a finished ECP5 bitstream, as Verilog.
 
-``ecpunpack`` turns a bitstream into text (:mod:`htaflow.flows.trellis_config`). From there on this
+``ecpunpack`` turns a bitstream into text (:mod:`.trellis_config`). From there on this
 module goes backwards from the pins that are outputs: over the multiplexers that are set and the
 connections that are always there to what drives a wire, and on from the inputs of that. Nothing is
 taken from the netlist or from nextpnr's reports, only which pin each port is at, from the board.
@@ -13,12 +13,12 @@ understood is an error, also where no output depends on it.
 import re
 from collections.abc import Iterable, Mapping
 
-from htaflow.flows.netlist import Net, Netlist, to_verilog
-from htaflow.flows.plls import read_pll
-from htaflow.flows.routing import LOGIC, SLICES, Routing, cell_of, is_pll, pad_of
-from htaflow.flows.slices import Slice
-from htaflow.flows.trellis import Site, Wire
-from htaflow.flows.trellis_config import Configuration, Tile, parse_configuration
+from htaflow.flows.recovery.netlist import Net, Netlist, to_verilog
+from htaflow.flows.recovery.plls import read_pll
+from htaflow.flows.recovery.routing import LOGIC, SLICES, Routing, cell_of, is_pll, pad_of
+from htaflow.flows.recovery.slices import Slice
+from htaflow.flows.recovery.trellis import Site, Wire
+from htaflow.flows.recovery.trellis_config import Configuration, Tile, parse_configuration
 from htaflow.model.errors import BadInputError
 
 _SECOND_OF_PLL = (

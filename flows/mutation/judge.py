@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.sat import ever
+from htaflow.flows.mutation.sat import ever
 from htaflow.hw.logic import Logic
 from htaflow.model.files import write_atomic
 from htaflow.model.network import Encode, IntArray, Network

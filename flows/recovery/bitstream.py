@@ -1,19 +1,19 @@
 """What is in a board's finished bitstream: as Verilog, and whether it is the netlist.
 
-An ECP5's is read by :mod:`htaflow.flows.recover`; that of an iCE40 by Project IceStorm's tools:
+An ECP5's is read by :mod:`.recover`; that of an iCE40 by Project IceStorm's tools:
 ``iceunpack`` turns it into text, and ``icebox_vlog`` that into a list of tables and flip-flops
-(:mod:`htaflow.flows.icebox`), with IceStorm's database alone. In both, only which port is at which
+(:mod:`.icebox`), with IceStorm's database alone. In both, only which port is at which
 pin comes from the board's description; nothing is taken from the netlist or from nextpnr.
 """
 
 from pathlib import Path
 
 from htaflow.flows.board import Board
-from htaflow.flows.correspond import Correspondence, correspond
-from htaflow.flows.icebox import read_icebox
-from htaflow.flows.netlist import Netlist, to_verilog
-from htaflow.flows.netlist_cells import read_netlist
-from htaflow.flows.recover import recover_netlist
+from htaflow.flows.recovery.correspond import Correspondence, correspond
+from htaflow.flows.recovery.icebox import read_icebox
+from htaflow.flows.recovery.netlist import Netlist, to_verilog
+from htaflow.flows.recovery.netlist_cells import read_netlist
+from htaflow.flows.recovery.recover import recover_netlist
 from htaflow.flows.step import Step
 from htaflow.model.files import write_atomic
 

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.netlist import PLL_IDLE, Control, FlipFlop, Memory, Net, Netlist, Pll, Table
+from htaflow.flows.recovery.netlist import (
+    PLL_IDLE,
+    Control,
+    FlipFlop,
+    Memory,
+    Net,
+    Netlist,
+    Pll,
+    Table,
+)
 from htaflow.flows.step import Step
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_atomic

@@ -8,7 +8,7 @@ It lists, tile by tile, which source each multiplexer has (``arc``), the setting
 import re
 from dataclasses import dataclass, field
 
-from htaflow.flows.trellis import Kind, Part, load_part, place
+from htaflow.flows.recovery.trellis import Kind, Part, load_part, place
 from htaflow.model.errors import BadInputError
 
 

@@ -8,10 +8,10 @@ tables make the sum, and the carry goes through both.
 
 from collections.abc import Sequence
 
-from htaflow.flows.netlist import Control, FlipFlop, Memory, Net, Table, simplify
-from htaflow.flows.routing import SLICES, Read
-from htaflow.flows.trellis import Wire
-from htaflow.flows.trellis_config import Tile
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Memory, Net, Table, simplify
+from htaflow.flows.recovery.routing import SLICES, Read
+from htaflow.flows.recovery.trellis import Wire
+from htaflow.flows.recovery.trellis_config import Tile
 from htaflow.model.errors import BadInputError
 
 _CHOOSE = 0b11001010

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 
-from htaflow.flows.netlist import Net
-from htaflow.flows.trellis import Wire
-from htaflow.flows.trellis_config import Configuration, Tile
+from htaflow.flows.recovery.netlist import Net
+from htaflow.flows.recovery.trellis import Wire
+from htaflow.flows.recovery.trellis_config import Configuration, Tile
 from htaflow.model.errors import BadInputError
 
 LOGIC = "PLC2"

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.flows.gates import Bit, Gates, Words
-from htaflow.flows.sequences import Ports
+from htaflow.flows.proof.gates import Bit, Gates, Words
+from htaflow.flows.proof.sequences import Ports
 
 Payload = int
 Reference = Callable[[Hashable, Payload], tuple[Hashable, Sequence[Payload]]]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from htaflow.flows.ending import EndedError, ending_cleanly
-from htaflow.flows.judge import Judge, Limits, Verdict
+from htaflow.flows.mutation.judge import Judge, Limits, Verdict
 from htaflow.flows.rundir import Run
 from htaflow.model.errors import HtaflowError
 from htaflow.model.process import held_back

@@ -7,10 +7,10 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from htaflow.flows.bdd import FALSE, TRUE, Bdd, Edge
-from htaflow.flows.gates import Bit, Gates
-from htaflow.flows.sequences import SequenceError
-from htaflow.flows.stream_proof import StreamProof, ports_of_design
+from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge
+from htaflow.flows.proof.gates import Bit, Gates
+from htaflow.flows.proof.sequences import SequenceError
+from htaflow.flows.proof.stream_proof import StreamProof, ports_of_design
 from htaflow.hw.uart import Receiver, Transmitter
 from htaflow.hw.verilog import convert
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.bdd import FALSE, TRUE, Bdd, Edge
+from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge
 from htaflow.model.network import (
     Accumulate,
     ArgMax,

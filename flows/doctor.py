@@ -19,7 +19,7 @@ PACKAGES = (
 )
 
 _NEEDED_FOR = {
-    "yosys": "build",
+    "yosys": "build, prove, verify --level netlist",
     "nextpnr-ice40": "build for iCE40",
     "icepack": "build for iCE40",
     "nextpnr-ecp5": "build for ECP5",

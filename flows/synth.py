@@ -39,19 +39,12 @@ def synthesis(board: Board) -> Step:
     command = COMMANDS[board.family]
     if board.family == "ice40":
         command += f" -device {_ICE40_TIMING.get(board.device[0], 'hx')}"
-    script = [
+    return _step(
         "read_verilog board.v",
         f"{command} -top board -json {NETLIST}",
         f"write_verilog -noattr {NETLIST_VERILOG}",
         f"tee -q -o {CELLS} stat -json",
-    ]
-    return Step(
-        tool="yosys",
-        arguments=("-s", _SCRIPT),
         outputs=(NETLIST, NETLIST_VERILOG, CELLS),
-        log="yosys.log",
-        files={_SCRIPT: "".join(f"{line}\n" for line in script)},
-        endings=_ENDINGS,
     )
 
 
@@ -60,16 +53,21 @@ def core_synthesis(family: str, source: str) -> Step:
 
     The same logic as on a board, with its streams as ports, and no pads.
     """
-    script = [
+    return _step(
         f"read_verilog {source}",
         f"{COMMANDS[family]}{_NO_PADS.get(family, '')} -top top",
         f"write_verilog -noattr {NETLIST_VERILOG}",
         f"write_json {NETLIST}",
-    ]
+        outputs=(NETLIST_VERILOG, NETLIST),
+    )
+
+
+def _step(*script: str, outputs: tuple[str, ...]) -> Step:
+    """Return the step in which Yosys runs ``script``."""
     return Step(
         tool="yosys",
         arguments=("-s", _SCRIPT),
-        outputs=(NETLIST_VERILOG, NETLIST),
+        outputs=outputs,
         log="yosys.log",
         files={_SCRIPT: "".join(f"{line}\n" for line in script)},
         endings=_ENDINGS,

@@ -368,6 +368,7 @@ def _design(
         "latency_cycles": top.latency,
         "interval_cycles": top.interval,
         "reset": board.reset_level,
+        "constants": dict(board.top_pins.constants),
     }
     header = [
         f"{board.title}: network '{network.name}', digest {network.digest}.",

@@ -24,16 +24,16 @@ from htaflow.flows.proof.gates import read_gates
 from htaflow.flows.proof.layers import LayerProof, prove_layers
 from htaflow.flows.proof.stream_proof import StreamProof
 from htaflow.flows.proof.streams import prove_streams
-from htaflow.flows.recovery.bitstream import prove_bitstream
+from htaflow.flows.recovery.bitstream import prove_bitstream, reading_versions
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.flows.tools import find_tool
 from htaflow.hw.layout import layouts
 from htaflow.hw.target import TARGETS
-from htaflow.model.errors import BadInputError, MismatchError
+from htaflow.model.errors import BadInputError, HtaflowError, MismatchError
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.results import Built
+from htaflow.model.results import Built, Certificate
 
 Facts = dict[str, Any]
 
@@ -67,26 +67,48 @@ def prove(run: Path, *, progress: Progress = silent) -> dict[str, Facts]:
         alone(here.proofs, lambda: progress("prove: waiting for another 'htaflow prove'")),
         _deep_recursion(),
     ):
-        for name, inputs, prover in _proofs(here, network, progress):
-            path = here.proof(name)
-            stored = unchanged(path, inputs)
-            if stored is not None:
-                progress(f"prove: {name} unchanged")
-                found[name] = stored
-                continue
-            path.unlink(missing_ok=True)
-            begun = time.monotonic()
-            facts = prover()
-            facts["seconds"] = round(time.monotonic() - begun, 3)
-            facts["versions"] = {"htaflow": version("htaflow"), "yosys": find_tool("yosys").version}
-            found[name] = {**facts, "network": network.digest, "inputs": inputs}
-            write_json(path, found[name])
-            verdict = "proved" if facts["closed"] else "NOT proved"
-            progress(f"prove: {name}: {verdict}, {facts['proved']} of {facts['items']}")
-    wrong = {name: facts for name, facts in found.items() if not facts["closed"]}
-    if wrong:
+        try:
+            for name, inputs, prover in _proofs(here, network, progress):
+                found[name] = _prove_one(here, network, name, inputs, prover, progress)
+        except HtaflowError as error:
+            wrong = _not_closed(found)
+            if not wrong:
+                raise
+            # What is not so matters more than what could not be tried.
+            raise MismatchError(f"{_explain(here, wrong)}\n  and no further: {error}") from None
+    if wrong := _not_closed(found):
         raise MismatchError(_explain(here, wrong))
     return found
+
+
+def _prove_one(
+    run: Run,
+    network: Network,
+    name: str,
+    inputs: str,
+    prover: Callable[[], Facts],
+    progress: Progress,
+) -> Facts:
+    """Return one certificate, which is written unless it is there."""
+    path = run.proof(name)
+    stored = unchanged(path, inputs, kind=Certificate)
+    if stored is not None:
+        progress(f"prove: {name} unchanged")
+        return stored
+    path.unlink(missing_ok=True)
+    begun = time.monotonic()
+    facts = prover()
+    facts["seconds"] = round(time.monotonic() - begun, 3)
+    facts["versions"] = {"htaflow": version("htaflow"), "yosys": find_tool("yosys").version}
+    facts |= {"network": network.digest, "inputs": inputs}
+    write_json(path, facts)
+    verdict = "proved" if facts["closed"] else "NOT proved"
+    progress(f"prove: {name}: {verdict}, {facts['proved']} of {facts['items']}")
+    return facts
+
+
+def _not_closed(found: Mapping[str, Facts]) -> dict[str, Facts]:
+    return {name: facts for name, facts in found.items() if not facts["closed"]}
 
 
 Proof = tuple[str, str, Callable[[], Facts]]
@@ -95,10 +117,13 @@ Proof = tuple[str, str, Callable[[], Facts]]
 
 def _proofs(run: Run, network: Network, progress: Progress) -> Iterator[Proof]:
     """Yield the proofs of a run."""
-    code = source_digest("htaflow.flows", "htaflow.model") + find_tool("yosys").version
+    code = (
+        source_digest("htaflow.flows", "htaflow.hw", "htaflow.model") + find_tool("yosys").version
+    )
     again = f"run 'htaflow convert {run.path}'"
     text, interface = _verilog(run.verilog, run.interface, network, again)
-    yield _neurons("neurons", text, interface, network, code, progress)
+    of = run.digests(run.verilog)
+    yield _neurons("neurons", text, interface, network, of, code, progress)
     for name in run.boards:
         folder = run.board(name)
         again = f"run 'htaflow build {run.path} --board {name}'"
@@ -108,15 +133,20 @@ def _proofs(run: Run, network: Network, progress: Progress) -> Iterator[Proof]:
             raise BadInputError(
                 f"{netlist}: there is no such file; delete {folder / 'report.json'} and {again}"
             )
-        yield _neurons(f"{name}-neurons", text, interface, network, code, progress)
-        yield _netlist(name, text, netlist.read_text(), interface["target"], code, progress)
+        of = run.digests(folder / "board.v")
+        yield _neurons(f"{name}-neurons", text, interface, network, of, code, progress)
+        of = run.digests(folder / "board.v", netlist)
+        yield _netlist(name, text, netlist.read_text(), interface["target"], of, code, progress)
 
     def streams() -> Facts:
         return _of_streams(list(prove_streams(progress)))
 
     yield "streams", digest(code, source_digest("htaflow.hw")), streams
     for name in run.boards:  # last: they want more tools
-        yield _bitstream(run, name, code, progress)
+        if (read_result(run.board_report(name), Built) or {}).get("met"):
+            yield _bitstream(run, name, code, progress)
+        else:
+            progress(f"prove: {name} has no bitstream: the network is too slow for its clock")
 
 
 def _verilog(path: Path, described: Path, network: Network, again: str) -> tuple[str, Facts]:
@@ -143,7 +173,13 @@ def _verilog(path: Path, described: Path, network: Network, again: str) -> tuple
 
 
 def _neurons(
-    name: str, text: str, interface: Facts, network: Network, code: str, progress: Progress
+    name: str,
+    text: str,
+    interface: Facts,
+    network: Network,
+    of: Facts,
+    code: str,
+    progress: Progress,
 ) -> Proof:
     """Return the proof that a design's neurons are what is defined."""
     family = str(interface["target"])
@@ -160,6 +196,7 @@ def _neurons(
             "items": sum(proof.items for proof in proofs),
             "proved": sum(proof.proved for proof in proofs),
             "problems": [line for proof in proofs for line in _of_layer(proof)],
+            "of": of,
             "layers": [{**proof.describe(), "closed": proof.closed} for proof in proofs],
         }
 
@@ -167,7 +204,7 @@ def _neurons(
 
 
 def _netlist(
-    board: str, text: str, netlist: str, family: str, code: str, progress: Progress
+    board: str, text: str, netlist: str, family: str, of: Facts, code: str, progress: Progress
 ) -> Proof:
     """Return the proof that a board's netlist does what its Verilog does."""
 
@@ -179,10 +216,11 @@ def _netlist(
         items = result.flops + result.outputs
         return {
             "what": "the netlist does what the Verilog does, in every cycle, for all inputs",
-            "closed": result.closed,
+            "closed": result.closed and result.outputs > 0,
             "items": items,
             "proved": max(0, items - result.differences - len(result.open)),
             "problems": list(differences(result)),
+            "of": of,
             "flip_flops": result.flops,
             "outputs": result.outputs,
             "left_out": result.left_out,
@@ -211,16 +249,18 @@ def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:
         near = f", near {', '.join(result.unmatched)}" if result.unmatched else ""
         return {
             "what": "the bitstream's outputs are the netlist's, in every cycle, for all inputs",
-            "closed": not result.unproved,
+            "closed": not result.unproved and result.proved > 0,
             "items": items,
             "proved": result.proved,
             "problems": [f"output {output} is not proved{near}" for output in result.unproved],
             "classes": result.classes,
             "rounds": result.rounds,
-            "bitstream": report["sha256"],
+            "of": run.digests(netlist, bitstream),
+            "tools": reading_versions(board),
         }
 
-    inputs = digest(code, repr(board), report["sha256"], netlist.read_bytes())
+    tools = repr(sorted(reading_versions(board).items()))
+    inputs = digest(code, repr(board), report["sha256"], netlist.read_bytes(), tools)
     return f"{name}-bitstream", inputs, make
 
 
@@ -239,6 +279,7 @@ def _of_streams(proofs: list[StreamProof]) -> Facts:
                 *([f"not proved: {proof.name}: {proof.open}"] if proof.open else []),
             ]
         ],
+        "of": {},  # it is about htaflow itself
         "components": [{**proof.describe(), "closed": proof.closed} for proof in proofs],
     }
 

@@ -15,13 +15,13 @@ from typing import Any
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
-from htaflow.flows.recovery.bitstream import recover_bitstream
+from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream
 from htaflow.flows.recovery.netlist_cells import UnknownCellError, netlist_of
 from htaflow.flows.recovery.ordered import to_ordered_verilog
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.flows.synth import NETLIST, NETLIST_VERILOG, core_synthesis
 from htaflow.flows.tools import find_tool
-from htaflow.model.errors import BadInputError, MismatchError, nearest
+from htaflow.model.errors import BadInputError, HtaflowError, MismatchError, nearest
 from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
@@ -84,23 +84,26 @@ def verify(
     if level == "all" and not names:
         raise BadInputError(f"{run}: no board was built; {_build(run)}, or name one --level")
     results, differ = [], []
-    for design in _designs(here, network, levels, names, family, progress):
-        try:
-            results.append(
-                verify_design(
-                    run,
-                    network,
-                    design,
-                    frames=frames,
-                    seed=seed,
-                    simulator=simulator,
-                    progress=progress,
+    try:
+        for design in _designs(here, network, levels, names, family, progress):
+            try:
+                results.append(
+                    verify_design(
+                        run,
+                        network,
+                        design,
+                        frames=frames,
+                        seed=seed,
+                        simulator=simulator,
+                        progress=progress,
+                    )
                 )
-            )
-        except MismatchError as error:
-            if level != "all":
-                raise
-            differ.append(str(error))
+            except MismatchError as error:
+                differ.append(str(error))
+    except HtaflowError as error:
+        if not differ:
+            raise
+        differ.append(f"and no further: {error}")  # a difference is what matters most
     if differ:
         raise MismatchError("\n".join(differ))
     return results
@@ -164,7 +167,7 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
         interface=source.interface,
         sources=(folder / NETLIST_VERILOG, cells) if in_models else (ordered,),
         build_args=MODEL_OPTIONS if in_models else (),
-        facts={"yosys": version},
+        facts={"yosys": version, "of": run.digests(run.verilog)},
     )
 
 
@@ -172,6 +175,12 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
     """Recover the logic of the bitstream that was built for board ``name``."""
     board = load_board(name)
     again = _build(run.path, board.name)
+    slow = read_result(run.board_report(board.name)) or {}
+    if slow.get("met") is False:
+        raise BadInputError(
+            f"{run.path}: {board.name} has no bitstream: the network is too slow for its clock; "
+            "build it with a lower --clock or other --seeds, or name other boards with --board"
+        )
     report = read_result(run.board_report(board.name), Built)
     interface = read_result(run.board(board.name) / "top.json", BoardInterface)
     if report is None or interface is None:
@@ -182,7 +191,8 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     folder = run.path / "verify" / f"bitstream-{board.name}"
     verilog, made = folder / "recovered.v", folder / _MADE
-    inputs = digest(report["sha256"], repr(board), source_digest("htaflow.flows"))
+    tools = repr(sorted(reading_versions(board).items()))
+    inputs = digest(report["sha256"], repr(board), source_digest("htaflow.flows"), tools)
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
         if unchanged(made, inputs, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
@@ -197,7 +207,10 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
         sources=(verilog,),
         port="serial",
         toplevel="board",
-        facts={"bitstream": report["sha256"]},
+        facts={
+            "bitstream": report["sha256"],
+            "of": run.digests(run.board(board.name) / report["bitstream"]),
+        },
     )
 
 

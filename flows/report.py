@@ -115,13 +115,10 @@ def collect(run: Run, network: Network) -> Facts:
 def _levels(run: Run, network: Network, results: Mapping[str, Facts | None]) -> list[Facts]:
     """Return what was verified at each level, of what is here now."""
     found = [read_result(path, Level) for path in run.deeper_levels]
-    built = {board.get("sha256") for board in results.values() if board}
     below = [
         result
         for result in found
-        if result
-        and result["network"] == network.digest
-        and result.get("bitstream") in (None, *built)
+        if result and result["network"] == network.digest and run.is_current(result["of"])
     ]
     verification = results["verification"]
     return [*([{"level": "rtl", **verification}] if verification else []), *below]

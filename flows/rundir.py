@@ -1,7 +1,7 @@
 """The run directory: where one network's artefacts lie, and when a step need not run again."""
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,17 @@ class Run:
         """Results of verification below the generated Verilog: of netlists, then of bitstreams."""
         kinds = ("netlist", "bitstream")
         return [path for kind in kinds for path in sorted(self.path.glob(f"verify/{kind}-*.json"))]
+
+    def digests(self, *paths: Path) -> dict[str, str]:
+        """Return the digests of files of the run by their names in it: what a result is about."""
+        return {str(path.relative_to(self.path)): digest(path.read_bytes()) for path in paths}
+
+    def is_current(self, of: Mapping[str, str]) -> bool:
+        """Whether the files that a result is about are still those that ``of`` tells of."""
+        try:
+            return all(digest((self.path / name).read_bytes()) == of[name] for name in of)
+        except OSError:
+            return False
 
     @property
     def exemplars(self) -> Path:

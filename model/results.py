@@ -109,7 +109,7 @@ class Level(TypedDict):
     mismatches: int
     latency_cycles: Cycles
     interval_cycles: Cycles
-    bitstream: NotRequired[str]
+    of: dict[str, str]
 
 
 class Mutant(TypedDict):
@@ -155,6 +155,7 @@ class Serial(TypedDict):
     latency_cycles: int
     interval_cycles: int
     reset: int | None
+    constants: dict[str, int]
 
 
 class BoardInterface(Interface):
@@ -173,6 +174,7 @@ class Certificate(TypedDict):
     seconds: float
     network: str
     problems: list[str]
+    of: dict[str, str]
 
 
 class Used(TypedDict):

@@ -145,13 +145,17 @@ def verify_design(
     given, origin = read_frames(run, network, frames, seed)
     folder, level = design.folder, design.level
     tool = simulator_version(simulator)
+    most = STALLED_FRAMES if frames is None else frames
+    bench = bench_of(network, design, given, most, seed, simulator)
     inputs = digest(
         *(source.read_bytes() for source in design.sources),
         json.dumps(design.interface, sort_keys=True),
         repr((design.port, design.toplevel, design.build_args, sorted(design.facts.items()))),
         network.digest,
         given.astype("<i4").tobytes(),
-        f"{seed} {tool} cocotb {version('cocotb')}",
+        bench.beats.tobytes(),
+        bench.expected.tobytes(),
+        f"{bench.stalled_frames} {seed} {tool} cocotb {version('cocotb')}",
         *(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))),
     )
     stored = run / "verify" / f"{level}.json"
@@ -162,8 +166,6 @@ def verify_design(
         else:
             stored.unlink(missing_ok=True)
             progress(f"verify {level}: {len(given)} frames ({origin}), {tool}")
-            most = STALLED_FRAMES if frames is None else frames
-            bench = bench_of(network, design, given, most, seed, simulator)
             result = {"level": level, "network": network.digest, "frames_from": origin}
             result |= design.facts
             result |= _simulate(network, given, bench, folder, progress)

@@ -19,6 +19,7 @@ from htaflow.flows.recovery.netlist_cells import netlist_of
 from htaflow.flows.recovery.ordered import to_ordered_verilog
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.netfile import save_network
+from htaflow.sim.runner import run_bench
 
 
 @pytest.fixture(scope="module")
@@ -249,9 +250,49 @@ def test_a_cell_here_does_what_it_does_in_yosyss_models(tmp_path: Path, family: 
         ("SB_RAM40_4K #(", "uses an SB_RAM40_4K, which cannot be read"),
         ("latch l(n1, n2);", "wrote what is not understood: latch l"),
         ("assign n5 = (n1 ? n2 n3);", "wrote 'n3' instead of ':'"),
-        ("assign n5 = n1 ^ n2;", "goes on with"),
+        ("assign n5 = n1 ^ n2;", "an expression not understood"),
+        ("assign n5 = n1 n2;", "goes on with n2"),
     ],
 )
 def test_what_icebox_vlog_should_not_write_is_refused(line: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         read_icebox(["module chip (input n1, output n9);", line, "endmodule"])
+
+
+def test_two_drivers_of_a_net_in_a_bitstream_are_refused() -> None:
+    head = "module chip (input n1, output tx);"
+    for lines in (
+        ["assign tx = n1;", "assign tx = 1'b0;"],
+        ["assign n1 = 1'b0;"],
+        ["assign tx = n1;", "always @(posedge n1) if (1'b1) tx <= 1'b0 ? 1'b0 : n1;"],
+    ):
+        with pytest.raises(BadInputError, match="has two drivers"):
+            read_icebox([head, *lines, "endmodule"])
+
+
+def test_a_loop_and_a_net_without_a_driver_are_refused() -> None:
+    head = "module chip (input rx, output tx);"
+    loop = ["assign n1 = n2 & rx;", "assign n2 = n1 | rx;", "assign tx = n1;"]
+    with pytest.raises(BadInputError, match="is a loop"):
+        read_icebox([head, *loop, "endmodule"]).simplified()
+    with pytest.raises(BadInputError, match="N9 is read, and nothing drives it"):
+        read_icebox([head, "wire n9;", "assign tx = n9;", "endmodule"]).simplified()
+
+
+def test_an_operator_that_is_not_known_is_not_skipped() -> None:
+    with pytest.raises(BadInputError, match=r"not understood: +~rx"):
+        read_icebox(["module chip (input rx, output tx);", "assign tx = ~rx;", "endmodule"])
+
+
+def test_a_reply_that_is_too_short_is_no_right_reply(run: Path) -> None:
+    """The bench expects a byte more than the board sends."""
+    folder = run / "verify" / "bitstream-icebreaker"
+    verify(run, level="bitstream", frames=2)
+    with np.load(folder / "frames.npz") as arrays:
+        beats, expected = arrays["beats"], arrays["expected"]
+    np.savez(folder / "frames.npz", beats=beats, expected=np.pad(expected, ((0, 0), (0, 1))))
+    options = json.loads((folder / "bench.json").read_text())
+    (folder / "bench.json").write_text(json.dumps({**options, "tests": ["full_rate"]}))
+    phase = run_bench(folder)["full_rate"]
+    assert phase["mismatches"] == 2
+    assert any("bytes, not" in line for line in phase["violations"])

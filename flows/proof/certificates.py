@@ -10,13 +10,13 @@ Facts = dict[str, Any]
 
 
 def certificates(run: Run, network: Network) -> dict[str, Facts]:
-    """Return the certificates of ``network`` that are in ``run``, by name.
+    """Return the certificates of ``network`` and of what is in ``run`` now, by name.
 
     Raises ``BadInputError`` for one that is damaged.
     """
     found = {}
     for path in sorted(run.proofs.glob("*.json")):
         facts = read_result(path, Certificate)
-        if facts is not None and facts["network"] == network.digest:
+        if facts and facts["network"] == network.digest and run.is_current(facts["of"]):
             found[path.stem] = facts
     return found

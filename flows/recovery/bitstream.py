@@ -15,7 +15,8 @@ from htaflow.flows.recovery.netlist import Netlist, to_verilog
 from htaflow.flows.recovery.netlist_cells import read_netlist
 from htaflow.flows.recovery.recover import recover_netlist
 from htaflow.flows.step import Step
-from htaflow.model.files import write_atomic
+from htaflow.flows.tools import find_tool
+from htaflow.model.files import digest, write_atomic
 
 TIMEOUT = 300.0
 """Seconds that each tool may take."""
@@ -71,6 +72,18 @@ def prove_bitstream(
     """
     recovered = recover(bitstream, board, folder, timeout)
     return correspond(read_netlist(netlist, folder, timeout), recovered)
+
+
+def reading_versions(board: Board) -> dict[str, str]:
+    """Return the versions of the tools, with their tables, that read a bitstream of ``board``."""
+    if board.family == "ecp5":
+        return {"ecpunpack": find_tool("ecpunpack").version}
+    listing = Path(find_tool("icebox_vlog").command[0])
+    return {
+        "iceunpack": find_tool("iceunpack").version,
+        # It tells no version: which file it is says as much.
+        "icebox_vlog": digest(listing.read_bytes())[:12] if listing.is_file() else "unknown",
+    }
 
 
 def recover(bitstream: Path, board: Board, folder: Path, timeout: float = TIMEOUT) -> Netlist:

@@ -57,7 +57,8 @@ class _Reader:
                 else:
                     return False
         elif found := _ASSIGNMENT.fullmatch(line):
-            self.netlist.tables[self._net(found["net"])] = self._table(found["expression"])
+            net = self._driven(self._net(found["net"]))
+            self.netlist.tables[net] = self._table(found["expression"])
         elif found := _FLIP_FLOP.fullmatch(line):
             net, reset, value = (
                 self._net(found["q"]),
@@ -80,6 +81,13 @@ class _Reader:
             return not line or line == "endmodule" or bool(_DECLARATION.fullmatch(line))
         return True
 
+    def _driven(self, net: Net) -> Net:
+        """Return ``net``, which is about to get a driver."""
+        known = self.netlist
+        if net in known.tables or net in known.flip_flops or net in known.inputs or net in "01":
+            raise BadInputError(f"net {net} of the bitstream has two drivers")
+        return net
+
     def _add_flip_flop(
         self, net: Net, data: Net, found: re.Match[str], control: Control, value: int
     ) -> None:
@@ -92,7 +100,7 @@ class _Reader:
             falling=found["edge"] == "neg",
             enable=self._net(found["enable"]),
         )
-        self.netlist.flip_flops[net] = FlipFlop(data, control, value)
+        self.netlist.flip_flops[self._driven(net)] = FlipFlop(data, control, value)
 
     def _net(self, name: str) -> Net:
         """Return a net's name here: those of ports alone begin in lower case."""
@@ -104,6 +112,8 @@ class _Reader:
 
     def _table(self, expression: str) -> Table:
         tokens = _TOKEN.findall(expression)
+        if "".join(tokens) != "".join(expression.split()):
+            raise BadInputError(f"icebox_vlog wrote an expression not understood: {expression}")
         names = list(dict.fromkeys(token for token in tokens if re.match(r"[a-zA-Z_]", token)))
         size = 1 << len(names)
         columns = {"1'b0": 0, "0": 0, "1'b1": (1 << size) - 1, "1": (1 << size) - 1}

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from htaflow.model.errors import BadInputError
+
 Net = str
 """A name that Verilog takes, or ``"0"`` or ``"1"``. Those of ports begin in lower case."""
 
@@ -109,7 +111,11 @@ class Netlist:
     plls: dict[Net, Pll] = field(default_factory=dict)
 
     def simplified(self) -> "Netlist":
-        """Return the same without constants, buffers, unread inputs and what drives no output."""
+        """Return the same without constants, buffers, unread inputs and what drives no output.
+
+        Raises ``BadInputError`` for tables that read one another in a loop, and for a net that is
+        read and that nothing drives.
+        """
         return _Simplifier(self).run()
 
 
@@ -128,6 +134,8 @@ class _Simplifier:
                 new.plls[net] = self._pll(old.plls[net])
             elif net in old.memories:
                 new.memories[net] = self._memory(old.memories[net])
+            elif net not in old.flip_flops:
+                raise BadInputError(f"net {net} is read, and nothing drives it")
             else:
                 cell = old.flip_flops[net]
                 control = self._control(cell.control)
@@ -160,7 +168,7 @@ class _Simplifier:
 
     def _net(self, wanted: Net) -> Net:
         """Return what ``wanted`` comes down to, having simplified the tables behind it."""
-        stack = [wanted]
+        stack, entered = [wanted], set[Net]()
         while stack:
             net = stack[-1]
             if net in self._done:
@@ -173,6 +181,9 @@ class _Simplifier:
                 continue
             missing = [name for name in table.inputs if name not in self._done]
             if missing:
+                entered.add(net)
+                if not entered.isdisjoint(missing):
+                    raise BadInputError(f"the logic that drives {net} is a loop")
                 stack += missing
                 continue
             self._done[net] = self._add(net, simplify(table, self._done))

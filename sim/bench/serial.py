@@ -7,8 +7,8 @@ request; a reply's is that in which its first start bit begins, which must be ex
 
 The interface's ``serial`` has ``cycles_a_bit``, ``latency_cycles`` (from the first cycle of a
 request to that of its reply), ``interval_cycles`` (between replies, if each request follows the
-reply before it at once), ``quiet_cycles`` and ``reset`` (the level at which the board's button is
-pressed, or None if it has none).
+reply before it at once), ``quiet_cycles``, ``reset`` (the level at which the board's button is
+pressed, or None if it has none) and ``constants`` (outputs that must hold a level, by name).
 """
 
 import random
@@ -216,6 +216,9 @@ class SerialTB(TB):
             await self.wait(rest * self.divisor)
             report(scoreboard.received, self.cycle - first_cycle)
         scoreboard.finish(self.cycle - first_cycle, 8 * (size - 1))
+        for pin, level in self.serial["constants"].items():
+            if str(self.dut[pin].value) != str(level):
+                rules.broken(f"pin {pin} is {self.dut[pin].value}, not {level}")
         phase = Phase(
             frames=len(frames),
             received=scoreboard.received,
@@ -242,7 +245,14 @@ class SerialTB(TB):
             known = STATUS[payload[0]] if payload[0] < len(STATUS) else "an unknown status"
             self.rules.broken(f"cycle {cycle}: the board answers frame {frame}: {known}")
             return None
-        return f"{int.from_bytes(payload[1:], 'little'):0{8 * len(payload) - 8}b}"
+        size = self.expected.shape[1]
+        if len(payload) != 1 + size:
+            self.rules.broken(
+                f"cycle {cycle}: the reply to frame {frame} carries {len(payload) - 1} bytes, "
+                f"not {size}"
+            )
+            return None
+        return f"{int.from_bytes(payload[1:], 'little'):0{8 * size}b}"
 
     async def refused(self, runs: Sequence[Sent], status: int | None) -> None:
         """Send something wrong; the board must answer ``status``, or nothing if that is None.

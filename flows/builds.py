@@ -19,6 +19,7 @@ from typing import Any
 
 from htaflow.flows.board import load_board
 from htaflow.flows.build import build
+from htaflow.flows.ending import silence
 from htaflow.flows.rundir import Run
 from htaflow.flows.seeds import seed_range
 from htaflow.hw.network import check_pipeline
@@ -128,6 +129,7 @@ def _work(arguments: str) -> None:
     except OSError as error:
         tell(error=f"{board}: {error}", exit_code=2)
     except KeyboardInterrupt:
+        silence()
         sys.exit(130)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from htaflow.flows import summary
-from htaflow.flows.ending import EndedError, ending_cleanly
+from htaflow.flows.ending import EndedError, ending_cleanly, silence
 from htaflow.model.errors import BadInputError, HtaflowError, MissingToolError, nearest
 
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"htaflow: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as error:
+        silence()
         print("htaflow: interrupted; run the same command again to go on", file=sys.stderr)
         return error.exit_code if isinstance(error, EndedError) else 130
     except BrokenPipeError:

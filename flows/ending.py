@@ -2,10 +2,16 @@
 
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def silence() -> None:
+    """Let nothing be said any more of what an interruption left half made."""
+    warnings.simplefilter("ignore")
 
 
 class EndedError(KeyboardInterrupt):

@@ -8,7 +8,7 @@ def test_every_tool_and_package_is_listed():
     assert found["yosys"].here
     assert found["numpy"].version
     assert all(status.here == (status.remedy is None) for status in found.values())
-    assert found["yosys"].as_json()["needed_for"] == "build"
+    assert found["yosys"].as_json()["needed_for"] == "build, prove, verify --level netlist"
 
 
 def test_what_is_absent_comes_with_its_remedy(tmp_path, monkeypatch):

@@ -175,16 +175,15 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
     """Recover the logic of the bitstream that was built for board ``name``."""
     board = load_board(name)
     again = _build(run.path, board.name)
-    slow = read_result(run.board_report(board.name)) or {}
-    if slow.get("met") is False:
-        raise BadInputError(
-            f"{run.path}: {board.name} has no bitstream: the network is too slow for its clock; "
-            "build it with a lower --clock or other --seeds, or name other boards with --board"
-        )
     report = read_result(run.board_report(board.name), Built)
     interface = read_result(run.board(board.name) / "top.json", BoardInterface)
     if report is None or interface is None:
         raise BadInputError(f"{run.path}: there is no build for {board.name}; {again}")
+    if not report["met"]:
+        raise BadInputError(
+            f"{run.path}: {board.name} has no bitstream: the network is too slow for its clock; "
+            "build it with a lower --clock or other --seeds, or name other boards with --board"
+        )
     if not same_bitstream(run.board(board.name), report):
         raise BadInputError(f"{run.path}: {board.name} has no whole bitstream; {again}")
     if report.get("network") != network.digest:

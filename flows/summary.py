@@ -171,7 +171,9 @@ def doctor_rows(tools: Sequence["ToolStatus"]) -> Rows:
     rows: Rows = [("tool", "version", "from", "needed for")]
     for tool in tools:
         origin = tool.origin if tool.here else tool.remedy
-        rows.append((tool.name, tool.version or "MISSING", origin or "", tool.needed_for))
+        absent = "absent (optional)" if tool.optional else "MISSING"
+        version = (tool.version or "unknown") if tool.here else absent
+        rows.append((tool.name, version, origin or "", tool.needed_for))
     return rows
 
 

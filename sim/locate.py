@@ -22,7 +22,8 @@ Mask = npt.NDArray[np.bool_]
 _BEFORE, _AFTER = 3, 2
 """Frames simulated before and after the wrong one: enough to see it come and go."""
 
-_WAVEFORM = "mismatch.fst"
+WAVEFORMS = {"icarus": "mismatch.fst", "verilator": "mismatch.vcd"}
+"""What is kept of a mismatch, by simulator."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,13 @@ def locate(
 def _replay(bench: Bench, folder: Path, test: str, first: dict[str, Any]) -> Replay | None:
     """Simulate with a waveform what went wrong; None if nothing does this time."""
     for start, part in _shorter(bench, test, first):
-        again = replace(part, tests=(test,), waves=_WAVEFORM)
+        name = WAVEFORMS[bench.simulator]
+        again = replace(part, tests=(test,), waves=name)
         again.write(folder / "replay")
         phase = run_bench(folder / "replay")[test]
         if is_wrong(phase):
-            waveform = folder / _WAVEFORM
-            (folder / "replay" / _WAVEFORM).replace(waveform)
+            waveform = folder / name
+            (folder / "replay" / name).replace(waveform)
             return Replay(phase, start, waveform)
     return None
 

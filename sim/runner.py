@@ -23,6 +23,7 @@ from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.files import write_atomic, write_json
 from htaflow.model.process import LOG_LIMIT, ask, run_process
 from htaflow.model.progress import Progress, silent
+from htaflow.sim.bench import verilator
 
 Bytes = npt.NDArray[np.uint8]
 Simulator = Literal["icarus", "verilator"]
@@ -37,7 +38,6 @@ QUIET_LIMIT = 300.0
 
 _LAST_LINES = 12
 _LINE_BYTES = 4096  # of a line without an end, so many are looked at
-_VERILATOR_NEEDED = (5, 36)
 _PROGRESS = re.compile(r"progress: (.*)")
 
 
@@ -134,17 +134,10 @@ def simulator_version(simulator: Simulator = "icarus") -> str:
                     "(Debian, Ubuntu), 'brew install icarus-verilog' (macOS)"
                 )
         return _ask("iverilog", "-V")
-    if shutil.which("verilator") is None:
-        raise MissingToolError(
-            "verilator is not on PATH; install version 5.036 or newer, or use Icarus Verilog"
-        )
-    version = _ask("verilator", "--version")
-    found = re.search(r"(\d+)\.(\d+)", version)
-    if found is None or tuple(map(int, found.groups())) < _VERILATOR_NEEDED:
-        raise MissingToolError(
-            f"{version} is too old for cocotb; install 5.036 or newer, or use Icarus Verilog"
-        )
-    return version
+    try:
+        return verilator.find()[0]
+    except LookupError as error:
+        raise MissingToolError(str(error)) from None
 
 
 def run_bench(

@@ -26,13 +26,31 @@ def main() -> int:
     if options.get("vcd"):  # one of the sources says what to dump: cocotb would suppress that
         os.environ["SIM_CMD_SUFFIX"] = "-vcd"
     waves = bool(options["waves"])
+    sources = [(HERE / source).resolve() for source in options["sources"]]
+    build_args, plusargs = list(options["build_args"]), []
+    if options["simulator"] == "verilator":
+        from bench import verilator  # type: ignore[import-not-found]  # beside this file
+
+        try:
+            os.environ.update(verilator.find()[1])
+        except LookupError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        plusargs += verilator.PLUSARGS
+        if options["probe"] is None:
+            ports = HERE / "ports.vlt"
+            ports.write_text(verilator.ports_of(options["toplevel"]))
+            build_args += verilator.BUILD_ARGS
+            sources.insert(0, ports)
+    elif waves:
+        plusargs.append(f"+dumpfile_path={HERE / options['waves']}")
     runner = get_runner(options["simulator"])
     try:
         runner.build(
-            sources=[(HERE / source).resolve() for source in options["sources"]],
+            sources=sources,
             hdl_toplevel=options["toplevel"],
             build_dir=HERE / "build",
-            build_args=options["build_args"],
+            build_args=build_args,
             timescale=("1ns", "1ps"),
             waves=waves,
             always=True,
@@ -49,9 +67,11 @@ def main() -> int:
         build_dir=HERE / "build",
         test_dir=HERE,
         results_xml=str(HERE / "results.xml"),
-        plusargs=[f"+dumpfile_path={HERE / options['waves']}"] if waves else [],
+        plusargs=plusargs,
         waves=waves,
     )
+    if waves and options["simulator"] == "verilator":
+        (HERE / verilator.WAVEFORM).replace(HERE / options["waves"])
     ran, failed = get_results(results)
     if ran != len(options["tests"]):
         sys.stderr.write(f"{ran} tests ran instead of {len(options['tests'])}\n")

@@ -24,7 +24,7 @@ from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
 from htaflow.model.progress import Progress, silent
 from htaflow.model.results import Interface, Verification, misfit, parse_json, read_json
-from htaflow.sim.locate import is_wrong, locate
+from htaflow.sim.locate import WAVEFORMS, is_wrong, locate
 from htaflow.sim.runner import CHECKS, Bench, Port, Simulator, run_bench, simulator_version
 
 RANDOM_FRAMES = 1000
@@ -278,7 +278,8 @@ def _simulate(
     """Run the bench, and again around what is wrong; return the facts for ``LEVEL.json``."""
     begun = time.monotonic()
     bench.write(folder)
-    (folder / "mismatch.fst").unlink(missing_ok=True)
+    for waveform in WAVEFORMS.values():
+        (folder / waveform).unlink(missing_ok=True)
     phases = run_bench(folder, progress=progress)
     wrong = next((test for test in CHECKS if is_wrong(phases[test])), None)
     first = None

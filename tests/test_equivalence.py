@@ -149,3 +149,25 @@ def test_gates_in_a_loop_are_refused() -> None:
     gates = read_gates(text, "board")
     with pytest.raises(GateError, match="loop"):
         compare(gates, gates)
+
+
+# Whichever end of the sum is looked at first, a number is before the comparison.
+NUMBERS = """
+module board(input clk, input [27:0] data, output reg y);
+  reg [27:0] both; initial both = 0; initial y = 0;
+  wire [13:0] one = both[13:0], two = both[27:14];
+  always @(posedge clk) begin both <= data; y <= (^one) ^ (one == two) ^ (|one); end
+endmodule
+"""
+
+
+def test_numbers_that_are_compared_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("htaflow.flows.proof.equivalence.MOST_NODES", 10_000)
+    gates = read_gates(NUMBERS, "board")
+    both = gates.signals["both"]
+    numbers = (both[:14], both[14:])
+    assert compare(gates, gates, numbers=numbers).closed
+    assert any("10000 nodes" in line for line in compare(gates, gates).open)
+    wrong = read_gates(NUMBERS.replace("one == two", "one[13:1] == two[13:1]"), "board")
+    (found,) = compare(gates, wrong, numbers=numbers).different
+    assert found["signal"] == "flip-flop y"

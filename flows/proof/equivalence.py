@@ -71,8 +71,22 @@ class Equivalence:
         return not self.differences and not self.open
 
 
-def compare(verilog: Gates, netlist: Gates, progress: Progress = silent) -> Equivalence:
-    """Return whether ``netlist`` does what ``verilog`` does."""
+def compare(
+    verilog: Gates,
+    netlist: Gates,
+    progress: Progress = silent,
+    numbers: Sequence[Sequence[Bit]] = (),
+) -> Equivalence:
+    """Return whether ``netlist`` does what ``verilog`` does.
+
+    Args:
+        verilog: what the netlist was made from.
+        netlist: what synthesis made of it.
+        progress: is told what is being done.
+        numbers: flip-flops of the Verilog that hold numbers, each low bit first. Where such are
+            compared with each other, diagrams are small only if their bits take turns, highest
+            first.
+    """
     result = Equivalence()
     for kind in ("inputs", "outputs"):
         ours, theirs = (
@@ -85,7 +99,7 @@ def compare(verilog: Gates, netlist: Gates, progress: Progress = silent) -> Equi
     if cells[0] != cells[1] or any(len(g.boxes) != len(cells[0]) for g in (verilog, netlist)):
         result.open.append(f"cells that are not looked into differ: {cells[0]}, {cells[1]}")
     if not result.open:
-        _Comparison((verilog, netlist), result, progress).run()
+        _Comparison((verilog, netlist), result, progress, numbers).run()
     return result
 
 
@@ -93,9 +107,18 @@ class _Comparison:
     """The two designs and the classes of their flip-flops."""
 
     def __init__(
-        self, designs: tuple[Gates, Gates], result: Equivalence, progress: Progress
+        self,
+        designs: tuple[Gates, Gates],
+        result: Equivalence,
+        progress: Progress,
+        numbers: Sequence[Sequence[Bit]],
     ) -> None:
         self.designs = designs
+        self.places: dict[Unit, tuple[int, int]] = {
+            (0, bit): (place, -index)
+            for index, number in enumerate(numbers)
+            for place, bit in enumerate(number)
+        }
         self.result = result
         self.progress = progress
         self.sources = self._match_sources()
@@ -140,6 +163,8 @@ class _Comparison:
         found: dict[Bit, Bit] = {}
         taken: set[Bit] = set()
         for name, bits in second.signals.items():
+            if "$auto$" in name:  # numbered by Yosys as it went
+                continue
             for theirs, ours in zip(bits, first.signals.get(name, []), strict=False):
                 if theirs not in second.flops or theirs in found or ours in taken:
                     continue
@@ -274,6 +299,33 @@ class _Comparison:
 
     # --- Proof -------------------------------------------------------------------------------
 
+    def _source(self, side: Side, bit: Bit) -> tuple[Unit, int]:
+        """Return what stands for a bit that no gate drives, and whether it is complemented."""
+        if bit in self.designs[side].flops:
+            unit = self._unit(side, bit)
+            leader = self.leader[unit]
+            return leader, self._init(unit) ^ self._init(leader)
+        return (0, self.sources[bit]) if side == 1 and bit in self.sources else (side, bit), 0
+
+    def _turns(self, *roots: tuple[Side, Bit]) -> list[Unit]:
+        """Return bits of numbers on which both roots depend, in the order of their variables."""
+        if not self.places:
+            return []
+        found: set[Unit] = set()
+        for side, root in roots:
+            gates = self.designs[side].gates
+            seen = {root}
+            stack = [root]
+            while stack:
+                bit = stack.pop()
+                if bit not in gates:
+                    found.add(self._source(side, bit)[0])
+                    continue
+                fed = set(gates[bit][1]) - seen
+                seen |= fed
+                stack += fed
+        return sorted(self.places.keys() & found, key=self.places.__getitem__, reverse=True)
+
     def _differ(
         self, ours: tuple[Side, Bit, int], theirs: tuple[Side, Bit, int], what: str | None
     ) -> bool | None:
@@ -281,19 +333,13 @@ class _Comparison:
 
         With ``what`` it is a comparison that counts: it is noted if they do, or nobody knows.
         """
-        variables: dict[tuple[Side, Bit], int] = {}
+        variables = {unit: place for place, unit in enumerate(self._turns(ours[:2], theirs[:2]))}
         bdd = Bdd(MOST_NODES)
 
         def edge(side: Side, bit: Bit) -> Edge:
-            source, flip = (side, bit), 0
-            if bit in self.designs[side].flops:
-                unit = self._unit(side, bit)
-                source, flip = self.leader[unit], self._init(unit)
-                flip ^= self._init(source)  # the leader's own value is the variable
-                if source == CONSTANT:
-                    return flip
-            elif side == 1:
-                source = (0, self.sources[bit]) if bit in self.sources else (1, bit)
+            source, flip = self._source(side, bit)
+            if source == CONSTANT:
+                return flip
             return bdd.var(variables.setdefault(source, len(variables))) ^ flip
 
         try:

@@ -1,18 +1,23 @@
 """``htaflow bisect``: where two stations part, and a waveform of that moment alone."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from htaflow.flows.blame import Neuron, blame_bitstream, blame_netlist
+from htaflow.flows.board import load_board
+from htaflow.flows.levels import chosen_levels, designs
+from htaflow.flows.proof.gates import GateError
 from htaflow.flows.rundir import Run, read_result
+from htaflow.flows.synth import NETLIST_VERILOG
 from htaflow.model import golden
 from htaflow.model.errors import MismatchError
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.crop import crop
-from htaflow.sim.verify import verify
+from htaflow.sim.verify import Design, verify_design
 
 Facts = dict[str, Any]
 
@@ -20,66 +25,109 @@ Facts = dict[str, Any]
 def bisect(
     run: Path,
     *,
+    level: str = "rtl",
+    boards: Sequence[str] = (),
+    family: str | None = None,
     frames: int | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Facts:
-    """Return where the stations of ``run`` part: PyTorch and golden, golden and hardware.
+    """Return where the stations of ``run`` part: PyTorch, golden, Verilog, netlist, bitstream.
+
+    Of a netlist or a bitstream a simulation tells the frame and the cycle, and the layer and the
+    neuron are those that can be proved to differ: see :mod:`htaflow.flows.blame`.
 
     Args:
         run: the run directory, with ``network.safetensors`` and ``rtl/``.
+        level: how far to go: one of :data:`htaflow.flows.levels.LEVELS`, or ``all``.
+        boards: whose bitstreams; by default those of all boards that were built.
+        family: whose cells a netlist is made of; by default those of the boards.
         frames: how many frames of the test set, or random ones if there is none; None for all.
         seed: of the random stalls, and of random frames.
         progress: is told what is being done.
 
     Returns:
-        ``compared``: pairs of ``stations``, with the ``answer`` in words. ``parting``: None if
-        nothing differs; else ``test``, ``frame``, ``layer``, ``neuron``, ``step``, ``cycle``,
-        ``expected``, ``got`` and ``time_ns``, as far as there is a layer to blame. ``waveform``:
-        a VCD file with the streams and the layer around that time, or None.
+        ``compared``: pairs of ``stations``, with the ``answer`` in words, as far as the first that
+        part. ``parting``: None if nothing differs; else ``test``, ``frame``, ``layer``, ``neuron``,
+        ``step``, ``cycle``, ``expected``, ``got`` and ``time_ns``, as far as there is a layer to
+        blame; of a netlist or a bitstream that is what left it, and ``blamed`` is the ``layer`` and
+        ``number`` that it has otherwise, if that can be told. ``waveform``: a VCD file of what
+        happens around that time, or None.
 
     Raises:
         BadInputError: the run lacks something, or its hardware belongs to another network.
         MissingToolError: there is no simulator.
+        ToolError: a tool failed.
         SimulationError: the simulation crashed or hung.
     """
     here = Run(run)
     network = here.load_network()
+    wanted = [name for name in chosen_levels(level) if name != "rtl"]
+    names = list(boards) or here.boards
     compared = [_trained(here, network)]
-    stations = "golden and rtl"
-    waveform = here.path / "verify" / "mismatch.vcd"
-    result: Facts | None = None
-    for _ in range(2):
-        try:
-            result = verify(run, frames=frames, seed=seed, progress=progress)
-        except MismatchError:
-            result = read_result(here.verify()) or {}
-            if _replay(here).is_dir():
-                break
-            # What locating the fault left is gone: do it again.
-            here.verify().unlink()
-        else:
+    for design in designs(here, network, ["rtl", *wanted], names, family, progress):
+        stations = f"golden and {design.level}"
+        waveform = design.folder / "mismatch.vcd"
+        result = _verified(here, network, design, frames, seed, progress)
+        if not result["problems"]:
             waveform.unlink(missing_ok=True)
             answer = f"no difference in {result['frames']} frames and their cycles"
             compared.append({"stations": stations, "answer": answer})
-            return {"compared": compared, "parting": None, "waveform": None}
-    assert result is not None
-    compared.append({"stations": stations, "answer": f"they part: {result['problems'][0]}"})
-    first = dict(result["first_mismatch"])
-    if first["waveform"] is not None:
-        progress("bisect: simulating once more, around that time")
-        interface = json.loads(here.interface.read_text(encoding="utf-8"))
-        first["time_ns"] = crop(_replay(here), interface, first, waveform)
-    else:
-        waveform.unlink(missing_ok=True)
-    del first["waveform"]
-    shown = str(waveform) if waveform.exists() else None
-    return {"compared": compared, "parting": first, "waveform": shown}
+            continue
+        compared.append({"stations": stations, "answer": f"they part: {result['problems'][0]}"})
+        first = dict(result["first_mismatch"])
+        first["blamed"] = None
+        if design.level != "rtl":
+            progress(f"bisect: looking for what {design.level} has otherwise")
+            if neuron := _blamed(here, design, progress):
+                first["blamed"] = neuron._asdict()
+        if first.pop("waveform") is not None:
+            progress("bisect: simulating once more, around that time")
+            first["time_ns"] = crop(_replay(design), design.interface, first, waveform)
+        else:
+            waveform.unlink(missing_ok=True)
+        shown = str(waveform) if waveform.exists() else None
+        return {"compared": compared, "parting": first, "waveform": shown}
+    return {"compared": compared, "parting": None, "waveform": None}
 
 
-def _replay(run: Run) -> Path:
+def _verified(
+    run: Run, network: Network, design: Design, frames: int | None, seed: int, progress: Progress
+) -> Facts:
+    """Return what verification found, with a replay of the fault if there is one."""
+    for attempt in range(2):
+        try:
+            return verify_design(
+                run.path, network, design, frames=frames, seed=seed, progress=progress
+            )
+        except MismatchError:
+            if attempt or _replay(design).is_dir():
+                break
+            # What locating the fault left is gone: do it again.
+            run.verify(design.level).unlink()
+    return read_result(run.verify(design.level)) or {}
+
+
+def _replay(design: Design) -> Path:
     """Where the fault was simulated again, alone."""
-    return run.path / "verify" / "replay"
+    return design.folder / "replay"
+
+
+def _blamed(run: Run, design: Design, progress: Progress) -> Neuron | None:
+    """Return the neuron that a netlist or a bitstream has otherwise, if it can be told."""
+    level, _, name = design.level.partition("-")
+    if level == "bitstream":
+        folder = run.board(name)
+        bitstream = folder / str((read_result(run.board_report(name)) or {})["bitstream"])
+        board = load_board(name)
+        made_from = folder / NETLIST_VERILOG
+        return blame_bitstream(bitstream, made_from, board, design.interface, design.folder)
+    netlist = (design.folder / NETLIST_VERILOG).read_text()
+    try:
+        return blame_netlist(run.verilog.read_text(), netlist, name, design.interface, progress)
+    except GateError as error:
+        progress(f"bisect: no neuron can be named: {error}")
+        return None
 
 
 def _trained(run: Run, network: Network) -> Facts:

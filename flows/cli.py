@@ -287,25 +287,7 @@ def _run_convert(options: argparse.Namespace) -> int:
 
 def _add_verify(verb: argparse.ArgumentParser) -> None:
     _add_run(verb)
-    verb.add_argument(
-        "--level",
-        choices=("rtl", "netlist", "bitstream", "all"),
-        default="rtl",
-        help="what to simulate: the generated Verilog, what Yosys makes of it, the logic in a "
-        "finished bitstream, or all of them (default: %(default)s)",
-    )
-    verb.add_argument(
-        "--board",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="whose bitstream; may be repeated (default: every board that was built)",
-    )
-    verb.add_argument(
-        "--family",
-        choices=("ice40", "ecp5", "gowin"),
-        help="whose cells a netlist is made of (default: those of the boards)",
-    )
+    _add_level(verb)
     verb.add_argument(
         "--simulator",
         choices=("icarus", "verilator"),
@@ -381,6 +363,7 @@ def _run_mutate(options: argparse.Namespace) -> int:
 
 def _add_bisect(verb: argparse.ArgumentParser) -> None:
     _add_run(verb)
+    _add_level(verb)
     verb.add_argument(
         "--frames", type=_positive, metavar="N", help="test frames to run (default: all)"
     )
@@ -392,7 +375,13 @@ def _run_bisect(options: argparse.Namespace) -> int:
     from htaflow.flows.bisect import bisect
 
     result = bisect(
-        options.directory, frames=options.frames, seed=options.seed, progress=_show_progress()
+        options.directory,
+        level=options.level,
+        boards=options.board,
+        family=options.family,
+        frames=options.frames,
+        seed=options.seed,
+        progress=_show_progress(),
     )
     for line in summary.bisect_lines(result):
         print(line)
@@ -555,6 +544,28 @@ def _run_doctor(options: argparse.Namespace) -> int:
 
 def _add_run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("directory", type=Path, metavar="RUN", help="a run directory")
+
+
+def _add_level(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--level",
+        choices=("rtl", "netlist", "bitstream", "all"),
+        default="rtl",
+        help="what to simulate: the generated Verilog, what Yosys makes of it, the logic in a "
+        "finished bitstream, or all of them (default: %(default)s)",
+    )
+    verb.add_argument(
+        "--board",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="whose bitstream; may be repeated (default: every board that was built)",
+    )
+    verb.add_argument(
+        "--family",
+        choices=("ice40", "ecp5", "gowin"),
+        help="whose cells a netlist is made of (default: those of the boards)",
+    )
 
 
 def _add_out(verb: argparse.ArgumentParser, text: str, *, required: bool) -> None:

@@ -8,19 +8,19 @@ many seconds, and what was assumed.
 """
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from htaflow.flows.blame import numbers
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
+from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.equivalence import compare, differences
-from htaflow.flows.proof.gates import Bit, Gates, read_gates
+from htaflow.flows.proof.gates import read_gates
 from htaflow.flows.proof.layers import LayerProof, prove_layers
 from htaflow.flows.proof.stream_proof import StreamProof
 from htaflow.flows.proof.streams import prove_streams
@@ -65,7 +65,7 @@ def prove(run: Path, *, progress: Progress = silent) -> dict[str, Facts]:
     found: dict[str, Facts] = {}
     with (
         alone(here.proofs, lambda: progress("prove: waiting for another 'htaflow prove'")),
-        _deep_recursion(),
+        deep_recursion(),
     ):
         try:
             for name, inputs, prover in _proofs(here, network, progress):
@@ -218,7 +218,7 @@ def _netlist(
         progress(f"prove: {board}-netlist: reading the Verilog and the netlist")
         verilog = read_gates(text, "board", family)
         result = compare(
-            verilog, read_gates(netlist, "board", family), progress, _numbers(verilog, interface)
+            verilog, read_gates(netlist, "board", family), progress, numbers(verilog, interface)
         )
         items = result.flops + result.outputs
         return {
@@ -236,16 +236,6 @@ def _netlist(
 
     described = json.dumps(interface, sort_keys=True)
     return f"{board}-netlist", digest(code, text, netlist, described), make
-
-
-def _numbers(gates: Gates, interface: Facts) -> list[list[Bit]]:
-    """Return the flip-flops that hold numbers of more than a bit, by stage, low bit first."""
-    numbers = []
-    for stage in interface["stages"]:
-        bits, width = gates.signals.get(stage["probe"], []), stage["width"]
-        if width > 1:
-            numbers += [bits[at : at + width] for at in range(0, stage["count"] * width, width)]
-    return numbers
 
 
 def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:
@@ -332,14 +322,3 @@ def _explain(run: Run, wrong: Mapping[str, Facts]) -> str:
         lines += [f"{name}: {problem}" for problem in facts["problems"][:MOST_PROBLEMS]]
         lines.append(f"all of it: {run.proof(name)}")
     return "\n  ".join(lines)
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    """Let functions call themselves as deep as a decision diagram has variables."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 200_000))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)

@@ -71,21 +71,15 @@ def verify(
         MismatchError: hardware and golden differ. All levels have been tried, and their results
             written; the message has what each said.
     """
-    if level not in (*LEVELS, "all"):
-        raise BadInputError(f"there is no level '{level}'{nearest(level, (*LEVELS, 'all'))}")
-    if family is not None and family not in FAMILIES:
-        raise BadInputError(f"there is no family '{family}'{nearest(family, FAMILIES)}")
+    levels = chosen_levels(level)
     here = Run(run)
     network = here.load_network()
     names = list(boards) or here.boards
-    for name in names:
-        load_board(name)
-    levels = LEVELS if level == "all" else (level,)
     if level == "all" and not names:
         raise BadInputError(f"{run}: no board was built; {_build(run)}, or name one --level")
     results, differ = [], []
     try:
-        for design in _designs(here, network, levels, names, family, progress):
+        for design in designs(here, network, levels, names, family, progress):
             try:
                 results.append(
                     verify_design(
@@ -109,7 +103,16 @@ def verify(
     return results
 
 
-def _designs(
+def chosen_levels(level: str) -> tuple[str, ...]:
+    """Return the levels that ``level`` names: itself, or all. Raises ``BadInputError``."""
+    if level == "all":
+        return LEVELS
+    if level not in LEVELS:
+        raise BadInputError(f"there is no level '{level}'{nearest(level, (*LEVELS, 'all'))}")
+    return (level,)
+
+
+def designs(
     run: Run,
     network: Network,
     levels: Sequence[str],
@@ -117,7 +120,14 @@ def _designs(
     family: str | None,
     progress: Progress,
 ) -> Iterator[Design]:
-    """Yield what is to be simulated, each made when its turn comes."""
+    """Yield what is to be simulated, each made when its turn comes.
+
+    Raises ``BadInputError`` and ``ToolError`` as :func:`verify` does.
+    """
+    if family is not None and family not in FAMILIES:
+        raise BadInputError(f"there is no family '{family}'{nearest(family, FAMILIES)}")
+    for name in boards:
+        load_board(name)
     if "rtl" in levels:
         yield rtl_design(run.path, network)
     if "netlist" in levels:

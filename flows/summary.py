@@ -107,6 +107,8 @@ def bisect_lines(result: Mapping[str, Any]) -> list[str]:
         if parting[name] is not None:
             place.append(f"{name} {parting[name]}")
     lines.append(", ".join(place) + f": expected {parting['expected']}, got {parting['got']}")
+    if blamed := parting["blamed"]:
+        lines.append(f"what differs is layer {blamed['layer']}, neuron {blamed['number']}")
     if result["waveform"]:
         when = parting["time_ns"]
         at = "" if when is None else f", at {when:g} ns"

@@ -13,8 +13,8 @@ PERIOD_NS = 10.0
 BEFORE, AFTER = 24, 6
 """Cycles shown before and after the moment; before, at least as many as the latency."""
 
-_FIRST_SAMPLE_NS = 30.0
-"""When the bench looks at cycle 0 of its first run: after two cycles of reset."""
+_FIRST_SAMPLE_NS = {"stream": 30.0, "serial": 6010.0}
+"""When cycle 0 of a bench's first run is, by port: after reset."""
 
 _DUMP = "crop"
 _MODULE = """\
@@ -49,10 +49,14 @@ def crop(
     options = json.loads((replay / "bench.json").read_text())
     moment: float | None = where["time_ns"]
     if moment is None:
-        moment = _moment(replay, where)
-    before = max(BEFORE, interface["latency_cycles"] + 2) * PERIOD_NS
-    start = max(0.0, (moment or 0.0) - before)
-    length = (moment or before) - start + AFTER * PERIOD_NS
+        moment = _moment(replay, options, where)
+    before, after = BEFORE, AFTER
+    if options["port"] == "serial":  # from the request to the end of its reply
+        before = interface["serial"]["latency_cycles"]
+        after = 10 * interface["serial"]["cycles_a_bit"] * (interface["output_bits"] // 8 + 6)
+    before = max(before, interface["latency_cycles"] + 2)
+    start = max(0.0, (moment or 0.0) - before * PERIOD_NS)
+    length = (moment or before * PERIOD_NS) - start + after * PERIOD_NS
     sources = [(replay / source).resolve() for source in options["sources"]]
     texts = [source.read_text(encoding="utf-8") for source in sources]
     scopes = _scopes(options.get("toplevel", "top"), interface, where["layer"], texts)
@@ -86,7 +90,7 @@ def crop(
     return None if moment is None else min(moment, _last_ns(waveform))
 
 
-def _moment(replay: Path, where: Mapping[str, Any]) -> float | None:
+def _moment(replay: Path, options: Mapping[str, Any], where: Mapping[str, Any]) -> float | None:
     """Return when the first wrong word came, if the test was a single run after one reset."""
     test, cycle = where["test"], where["cycle"]
     if cycle is None or test not in ("full_rate", "stalled"):
@@ -94,7 +98,7 @@ def _moment(replay: Path, where: Mapping[str, Any]) -> float | None:
     if test == "full_rate":  # simulated again from a later frame on
         first = json.loads((replay / "result.json").read_text())[test]["first"]
         cycle = cycle if first is None else first["cycle"]
-    return float(_FIRST_SAMPLE_NS + PERIOD_NS * cycle)
+    return float(_FIRST_SAMPLE_NS[options["port"]] + PERIOD_NS * cycle)
 
 
 def _last_ns(waveform: Path) -> float:

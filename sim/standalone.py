@@ -37,10 +37,11 @@ def main() -> int:
             sys.stderr.write(f"{error}\n")
             return 2
         plusargs += verilator.PLUSARGS
+        build_args += verilator.BUILD_ARGS
         if options["probe"] is None:
             ports = HERE / "ports.vlt"
             ports.write_text(verilator.ports_of(options["toplevel"]))
-            build_args += verilator.BUILD_ARGS
+            build_args += verilator.PORTS_ONLY
             sources.insert(0, ports)
     elif waves:
         plusargs.append(f"+dumpfile_path={HERE / options['waves']}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from htaflow.flows.board import load_board
-from htaflow.flows.formal import _deep_recursion
+from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.equivalence import Equivalence, compare, differences
 from htaflow.flows.proof.gates import GateError, read_gates
 from htaflow.flows.synth import NETLIST_VERILOG, synthesis
@@ -44,7 +44,7 @@ endmodule
 
 @pytest.fixture(autouse=True)
 def deep() -> Iterator[None]:
-    with _deep_recursion():
+    with deep_recursion():
         yield
 
 

@@ -7,7 +7,7 @@ import networks
 import numpy as np
 import pytest
 
-from htaflow.flows.formal import _deep_recursion
+from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.gates import read_gates
 from htaflow.flows.proof.layers import LayerProof, prove_layers
 from htaflow.hw.target import TARGETS
@@ -31,7 +31,7 @@ from htaflow.model.network import (
 
 @pytest.fixture(autouse=True)
 def deep() -> Iterator[None]:
-    with _deep_recursion():
+    with deep_recursion():
         yield
 
 

@@ -7,7 +7,9 @@ however the circuit counts: so counters and thresholds are proved with these, an
 Source: K. Brace, R. Rudell, R. Bryant, "Efficient Implementation of a BDD Package", DAC 1990.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 Edge = int
 
@@ -20,6 +22,17 @@ MOST_NODES = 4_000_000
 
 class TooLargeError(Exception):
     """A function's diagram is larger than what a manager may hold."""
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Let functions call themselves as deep as a decision diagram has variables."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 200_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class Bdd:

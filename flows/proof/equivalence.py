@@ -55,6 +55,7 @@ class Equivalence:
             others, or nothing reads them.
         differences: how many comparisons failed; ``different`` describes the first of them: the
             signal, values of flip-flops and inputs that show it, and what each design then gives.
+        wrong: flip-flops of the Verilog that take something else than the netlist's of their name.
         open: what could not be decided, in words.
     """
 
@@ -63,6 +64,7 @@ class Equivalence:
     left_out: int = 0
     differences: int = 0
     different: list[dict[str, Any]] = field(default_factory=list)
+    wrong: list[Bit] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
 
     @property
@@ -395,7 +397,9 @@ class _Comparison:
         first, second = self.designs
         for theirs, ours in self.named.items():
             name = f"flip-flop {first.name_of(ours)}"
-            self._differ((0, first.flops[ours].data, 0), (1, second.flops[theirs].data, 0), name)
+            data = first.flops[ours].data, second.flops[theirs].data
+            if self._differ((0, data[0], 0), (1, data[1], 0), name):
+                self.result.wrong.append(ours)
             self._differ((0, first.flops[ours].clock, 0), (1, second.flops[theirs].clock, 0), name)
         self.result.flops = len(self.named)
         classes = {self.leader[unit] for unit in self.units if unit[0] == 0} | {CONSTANT}

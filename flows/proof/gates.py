@@ -235,6 +235,8 @@ def read_gates(text: str, top: str, family: str = "", timeout: float = 900.0) ->
     PLL nothing is looked into; other cells are what Yosys's models say. Raises ``ToolError`` if
     Yosys fails, and ``GateError`` if something is left that is no gate.
     """
+    if family not in _LOOKUPS:
+        raise GateError(f"the cells of {family} are not known here")
     models = f"+/{family}/cells_sim.v"
     script = [
         # Each is read when it is needed: models of memories that no design has take half a minute.

@@ -30,6 +30,7 @@ class Correspondence:
         proved: how many outputs are proved the same.
         unmatched: some cells of the second netlist that are nowhere in the first, near to where the
             two part: most often the ones that are wrong.
+        missed: the same of the first netlist: cells that are nowhere in the second.
         classes: how many classes the nets have.
         rounds: how many times they were made finer.
     """
@@ -37,6 +38,7 @@ class Correspondence:
     unproved: tuple[str, ...]
     proved: int
     unmatched: tuple[Net, ...]
+    missed: tuple[Net, ...]
     classes: int
     rounds: int
 
@@ -47,14 +49,22 @@ def correspond(first: Netlist, second: Netlist) -> Correspondence:
     rounds = sum(1 for _ in both.refine())
     ports = sorted(first.outputs.keys() | second.outputs.keys())
     unproved = tuple(port for port in ports if not both.agree(port))
-    unmatched: tuple[Net, ...] = ()
-    if unproved:
-        # In the end hardly anything corresponds: what parts first is of interest.
-        again = _Classes(first, second)
-        unmatched = again.unmatched() or next(
-            filter(None, (again.unmatched() for _ in again.refine())), ()
-        )
-    return Correspondence(unproved, len(ports) - len(unproved), unmatched, both.count, rounds)
+    missed, unmatched = _parting(first, second) if unproved else ((), ())
+    proved = len(ports) - len(unproved)
+    return Correspondence(unproved, proved, unmatched, missed, both.count, rounds)
+
+
+def _parting(first: Netlist, second: Netlist) -> tuple[tuple[Net, ...], tuple[Net, ...]]:
+    """Return cells that only the first has, and such that only the second has.
+
+    In the end hardly anything corresponds: what parts first is of interest.
+    """
+    classes = _Classes(first, second)
+    rounds = classes.refine()
+    while True:
+        alone = classes.alone("1 "), classes.alone("2 ")
+        if any(alone) or next(rounds, StopIteration) is StopIteration:
+            return alone
 
 
 class _Classes:
@@ -154,13 +164,13 @@ class _Classes:
         first, second = (None if net is None else self._class[net] for net in nets)
         return first is not None and first == second
 
-    def unmatched(self) -> tuple[Net, ...]:
-        """Return some cells of the second whose class the first lacks, while all they read is."""
-        there = {name for net, name in self._class.items() if not net.startswith("2 ")}
+    def alone(self, side: str) -> tuple[Net, ...]:
+        """Return cells of a side whose class the other lacks, while it has all that they read."""
+        there = {name for net, name in self._class.items() if not net.startswith(side)}
         reads = {net: table.inputs for net, table in self._tables.items()}
         reads |= {net: cell.reads for net, cell in self._cells.items()}
         found = [
-            net.removeprefix("2 ")
+            net.removeprefix(side)
             for net, name in self._class.items()
             if name not in there and all(self._class[read] in there for read in reads[net])
         ]

@@ -48,9 +48,24 @@ def read_netlist(verilog: Path, folder: Path, timeout: float = 300.0) -> Netlist
 
     Raises ``UnknownCellError`` for a cell that is not understood, and ``ToolError`` if Yosys fails.
     """
+    return netlist_of(read_design(verilog, folder, timeout), "board").simplified()
+
+
+def read_design(verilog: Path, folder: Path, timeout: float = 300.0) -> dict[str, Any]:
+    """Return what is in ``verilog`` as Yosys's JSON; it runs in ``folder``."""
     write_atomic(folder / "netlist.v", verilog.read_bytes())
     _READING.run(folder, timeout)
-    return netlist_of(json.loads((folder / "cells.json").read_text()), "board").simplified()
+    design: dict[str, Any] = json.loads((folder / "cells.json").read_text())
+    return design
+
+
+def nets_of(design: Mapping[str, Any], module: str, signal: str) -> list[Net]:
+    """Return the nets of a signal's bits, low bit first, as they are called in ``netlist_of``.
+
+    Empty if there is no such signal. What a port of ``module`` drives has the port's name there.
+    """
+    named = design["modules"][module]["netnames"].get(signal)
+    return [] if named is None else [f"N{bit}" for bit in named["bits"]]
 
 
 def netlist_of(design: Mapping[str, Any], module: str) -> Netlist:

@@ -17,7 +17,10 @@ NEEDED = (5, 36)
 WAVEFORM = "dump.vcd"
 """What cocotb lets it call a waveform."""
 
-BUILD_ARGS = ("--no-public-flat-rw",)
+BUILD_ARGS = ("-Wno-lint", "-Wno-style")
+"""What is simulated is what others wrote, such as Yosys: how it is written is of no interest."""
+
+PORTS_ONLY = ("--no-public-flat-rw",)
 """Only the ports are kept for the bench, so that everything else can be optimised."""
 
 PLUSARGS = ("+verilator+rand+reset+2",)

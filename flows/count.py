@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ COMMANDS = {
 }
 """How Yosys counts each target. The Xilinx part is Yosys's default, a 7-series."""
 
+MAPPINGS = ("cells", "portable")
+
 TIMEOUT = 600.0
 """Seconds that one synthesis may take unless said otherwise."""
 
@@ -44,19 +47,21 @@ def count(
     target: str,
     folder: Path | None = None,
     *,
+    mappings: Sequence[str] = MAPPINGS,
     timeout: float = TIMEOUT,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Return the area of ``network`` on ``target`` in the better of two mappings.
+    """Return the area of ``network`` on ``target`` in the best of its ``mappings``.
 
-    One is ours, which states compressor trees in the target's own cells; the other is portable
-    Verilog, which leaves everything to synthesis.
+    ``cells`` is ours, which states compressor trees in the target's own cells, as a build does;
+    ``portable`` is portable Verilog, which leaves everything to synthesis.
 
     Args:
         network: what is counted.
         target: ``xilinx``, ``ice40`` or ``ecp5``.
         folder: where the result, count.json, and the tool's files are kept; a result there that
             has the same inputs is returned as it is. By default nothing is kept.
+        mappings: which are tried.
         timeout: seconds that each synthesis may take.
         progress: called with a line of text now and then.
 
@@ -74,10 +79,8 @@ def count(
         raise BadInputError(f"'{target}' cannot be counted; use {', '.join(COMMANDS)}")
     from htaflow.hw.verilog import generate  # Amaranth takes a while to import
 
-    designs = {
-        "cells": generate(network, None, find_target(target)),
-        "portable": generate(network, None, PORTABLE),
-    }
+    wanted = {"cells": find_target(target), "portable": PORTABLE}
+    designs = {mapping: generate(network, None, wanted[mapping]) for mapping in mappings}
     step = _synthesis(COMMANDS[target])
     yosys = find_tool(step.tool)
     texts = {mapping: design.text for mapping, design in designs.items()}

@@ -1,5 +1,6 @@
 """The stream rules are proved of every component, and each kind of fault breaks its rule."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -196,7 +197,12 @@ def test_a_serial_line_that_swaps_bits_is_found() -> None:
 def test_what_a_packet_link_offers_waits() -> None:
     proof = prove_link(read_gates(link_verilog(), "top"))
     assert proof.closed
-    assert proof.rules == ["held (frames)", "waits (frames)", "held (tx)", "waits (tx)"]
+    held = ["held (frames)", "waits (frames)", "held (tx)", "waits (tx)"]
+    assert proof.rules[:4] == held
+    assert proof.rules[4:6] == ["order", "progress"]
+    assert re.fullmatch(r"returns \(within \d+ cycles\)", proof.rules[6])
+    assert proof.bound == 1
+    assert proof.states is not None and proof.states > 40
 
 
 def test_a_packet_link_whose_beat_does_not_wait_is_found() -> None:
@@ -212,3 +218,25 @@ def test_a_packet_link_whose_reply_does_not_wait_is_found() -> None:
     gates = read_gates(link_verilog(), "top")
     index = gates.signals["link.index"][0]
     assert "held (tx)" in prove_link(with_data(gates, index, gates.inputs["tick"][0])).broken
+
+
+LINK_FAULTS = {
+    "a bit of the frame is another": ("frames__payload", 3, "rx_byte", "order", "beat 0"),
+    "the last beat is not marked": ("frames__payload", 16, None, "order", "beat 1"),
+    "a bit of the CRC is stuck": ("crc_reg", 5, None, "order", "not what it should be"),
+    "the count of bytes is stuck": ("link.index", 0, None, "order", ""),
+    "a result is never taken": ("results__ready", 0, None, "order", "was not taken"),
+    "it never notices that the line is quiet": ("link.quiet", 0, None, "returns", "not listen"),
+}
+
+
+@pytest.mark.parametrize("fault", LINK_FAULTS)
+def test_what_is_wrong_with_a_packet_links_exchange_is_found(fault: str) -> None:
+    signal, place, source, rule, words = LINK_FAULTS[fault]
+    gates = read_gates(link_verilog(), "top")
+    bit = next(bits for name, bits in gates.signals.items() if name.endswith(signal))[place]
+    spoilt = with_data(gates, bit, gates.inputs[source][0] if source else 0)
+    broken = prove_link(spoilt).broken
+    assert words in broken[rule]
+    if rule == "returns":
+        assert list(broken) == ["returns"]

@@ -1,6 +1,8 @@
-"""The packet link, proved: what it offers to the line and to the network waits until it is taken.
+"""The packet link, proved.
 
-It has too many states to explore, its CRC alone 65,536; so the rule is proved by induction.
+It has too many states to explore, its CRC alone 65,536. So that what it offers to the line and to
+the network waits until it is taken is proved by induction; what it makes of requests and results is
+followed with data that are variables: :mod:`htaflow.flows.proof.exchange`.
 """
 
 from collections.abc import Mapping
@@ -10,6 +12,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge
+from htaflow.flows.proof.exchange import (
+    BEATS,
+    BUS_BYTES,
+    RESULT_BYTES,
+    Exchange,
+    ExchangeError,
+)
 from htaflow.flows.proof.gates import Bit, Gates
 from htaflow.flows.proof.stream_proof import StreamProof
 from htaflow.hw.packet import Link
@@ -20,7 +29,7 @@ class _PlainLink(wiring.Component):
     """A packet link whose bytes from the line are no stream: they cannot be paused."""
 
     def __init__(self) -> None:
-        self._link = link = Link(beats=2, bus_bits=16, output_bits=16)
+        self._link = link = Link(beats=BEATS, bus_bits=8 * BUS_BYTES, output_bits=8 * RESULT_BYTES)
         super().__init__(
             {
                 "rx_valid": In(1),
@@ -55,11 +64,18 @@ def link_verilog() -> str:
 
 
 def prove_link(gates: Gates) -> StreamProof:
-    """Prove by induction that what a packet link offers to either side waits until it is taken."""
+    """Prove the rules of a packet link.
+
+    Beside those of every stream: a good request becomes its frame, and its result the reply
+    ("order"), neither stops for good ("progress"), and from any state whatever it listens again
+    ("returns").
+    """
     proof = StreamProof(
-        "packet Link, 2 beats of 2 bytes, results of 2 bytes; rules order, progress not proved",
-        "induction over one cycle, from every state that its invariants allow; assumed of the "
-        "network: a result waits until it is taken",
+        f"packet Link, {BEATS} beats of {BUS_BYTES} bytes, results of {RESULT_BYTES} bytes",
+        "held, waits: induction over one cycle, from every state that its invariants allow; order, "
+        "progress: every state of an exchange, for all frames and results; returns: every state; "
+        "assumed: a result waits until it is taken, the network answers what it was sent, and "
+        "takes a beat before the byte after it comes",
     )
     cycle = _LinkCycle(gates)
     for name in ("frames", "tx"):
@@ -70,6 +86,16 @@ def prove_link(gates: Gates) -> StreamProof:
                 proof.broken[f"{rule} ({name})"] = what
             else:
                 proof.rules.append(f"{rule} ({name})")
+    exchange = Exchange(gates)
+    try:
+        proof.states, proof.bound = exchange.follow()
+        proof.rules += ["order", "progress"]
+    except ExchangeError as error:
+        proof.broken["order"] = str(error)
+    try:
+        proof.rules.append(f"returns (within {exchange.returns()} cycles)")
+    except ExchangeError as error:
+        proof.broken["returns"] = str(error)
     return proof
 
 

@@ -153,7 +153,7 @@ class _Explorer:
             ("something is to leave and is never valid", self.quiet),
             ("all is offered and taken, and nothing moves", self.still),
         ):
-            length, loop = _longest(graph)
+            length, loop = longest(graph)
             if loop is not None:
                 self._break("progress", loop, what)
             self.result.most_cycles = max(self.result.most_cycles, length)
@@ -237,7 +237,7 @@ class _Explorer:
             self.still.setdefault(cycle.state, set()).add(after)
 
 
-def _longest(graph: dict[int, set[int]]) -> tuple[int, int | None]:
+def longest(graph: dict[int, set[int]]) -> tuple[int, int | None]:
     """Return the nodes on the longest way through ``graph``, and a node on a loop if it has one."""
     lengths: dict[int, int] = {}
     for root in graph:

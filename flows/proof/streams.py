@@ -1,8 +1,8 @@
 """The stream rules of :mod:`htaflow.hw.stage`, proved of every stream component of htaflow.
 
 Components of a network are made small, read as gates, and explored: every state that they can
-reach, with every input. A serial line is followed bit by bit for all bytes, and of a packet link,
-which has too many states, the rules "held" and "waits" are proved by induction.
+reach, with every input. A serial line is followed bit by bit for all bytes, and a packet link byte
+by byte for all frames and results.
 """
 
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from htaflow.flows.recovery.netlist import Control, Net, Netlist, Table, permute, simplify
+from htaflow.flows.recovery.netlist import Control, Net, Netlist, Table, in_order, permute, simplify
 
 _MOST_NAMED = 5
 
@@ -79,7 +79,8 @@ class _Classes:
         self._cells = _cells(self._sides[0]) | _cells(self._sides[1])
         for net, cell in self._cells.items():
             self._class[net] = self._name(("at first", cell.start))
-        self._order = {net: number for number, net in enumerate(_in_order(self._tables))}
+        ordered = in_order(self._tables, self._tables_read)
+        self._order = {net: number for number, net in enumerate(ordered)}
         self._table_readers: dict[Net, list[Net]] = defaultdict(list)
         self._cell_readers: dict[Net, list[Net]] = defaultdict(list)
         for net, table in self._tables.items():
@@ -90,6 +91,9 @@ class _Classes:
                 self._cell_readers[read].append(net)
         for net in self._order:
             self._class[net] = self._of_table(net)
+
+    def _tables_read(self, net: Net) -> list[Net]:
+        return [read for read in self._tables[net].inputs if read in self._tables]
 
     @property
     def count(self) -> int:
@@ -265,21 +269,3 @@ def _renamed(netlist: Netlist, prefix: str, shared: set[Net]) -> Netlist:
             for net, pll in netlist.plls.items()
         },
     )
-
-
-def _in_order(tables: dict[Net, Table]) -> Iterator[Net]:
-    """Yield the tables, each after those that it reads."""
-    done: set[Net] = set()
-    for start in tables:
-        stack = [start]
-        while stack:
-            net = stack[-1]
-            if net in done or net not in tables:
-                stack.pop()
-                continue
-            missing = [name for name in tables[net].inputs if name in tables and name not in done]
-            if missing:
-                stack += missing
-            else:
-                done.add(net)
-                yield net

@@ -7,7 +7,7 @@ evaluates fastest.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -168,25 +168,20 @@ class _Simplifier:
 
     def _net(self, wanted: Net) -> Net:
         """Return what ``wanted`` comes down to, having simplified the tables behind it."""
-        stack, entered = [wanted], set[Net]()
-        while stack:
-            net = stack[-1]
+
+        def reads(net: Net) -> list[Net]:
+            table = None if net in self._done else self._old.tables.get(net)
+            return [name for name in table.inputs if name not in self._done] if table else []
+
+        for net in in_order([wanted], reads):
             if net in self._done:
-                stack.pop()
                 continue
             table = self._old.tables.get(net)
             if table is None:
                 self._done[net] = net
                 self._met.append(net)
-                continue
-            missing = [name for name in table.inputs if name not in self._done]
-            if missing:
-                entered.add(net)
-                if not entered.isdisjoint(missing):
-                    raise BadInputError(f"the logic that drives {net} is a loop")
-                stack += missing
-                continue
-            self._done[net] = self._add(net, simplify(table, self._done))
+            else:
+                self._done[net] = self._add(net, simplify(table, self._done))
         return self._done[wanted]
 
     def _add(self, net: Net, table: Table) -> Net:
@@ -196,6 +191,34 @@ class _Simplifier:
             return table.inputs[0]
         self._new.tables[net] = table
         return net
+
+
+def in_order(nets: Iterable[Net], reads: Callable[[Net], Sequence[Net]]) -> list[Net]:
+    """Return ``nets`` and what they read, each after what it reads.
+
+    ``reads`` gives those inputs of a net that are in question. Raises ``BadInputError`` if nets
+    read one another in a loop.
+    """
+    ordered: list[Net] = []
+    done: dict[Net, bool] = {}  # False: on the way down to its inputs
+    for start in nets:
+        stack = [start]
+        while stack:
+            net = stack[-1]
+            if done.get(net):
+                stack.pop()
+                continue
+            waiting = [each for each in reads(net) if not done.get(each)]
+            if not waiting:
+                done[net] = True
+                ordered.append(net)
+                stack.pop()
+                continue
+            if any(done.get(each) is False for each in waiting):
+                raise BadInputError(f"the logic that drives {net} is a loop")
+            done[net] = False
+            stack += waiting
+    return ordered
 
 
 def simplify(table: Table, known: Mapping[Net, Net] = {}) -> Table:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from htaflow.flows.recovery.netlist import Control, FlipFlop, Net, Netlist
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Net, Netlist, in_order
 from htaflow.model.errors import BadInputError
 
 _BIT = re.compile(r"(?P<port>\w+)\[(?P<index>\d+)\]")
@@ -59,8 +59,13 @@ def to_ordered_verilog(netlist: Netlist, module: str) -> str:
         ),
         *(f"assign {port} = {_literal(net)};" for port, net in netlist.outputs.items()),
     ]
+
+    def reads(net: Net) -> list[Net]:
+        return [each for each in gates[net].inputs if each in gates]
+
     for component in _components(gates):
-        statements = [f"  {net} = {gates[net].expression};" for net in _order(component, gates)]
+        ordered = in_order(component, reads)
+        statements = [f"  {net} = {gates[net].expression};" for net in ordered]
         wakes = any(gates[net].inputs for net in component)
         lines += ["always_comb begin" if wakes else "initial begin", *statements, "end"]
     together: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -153,27 +158,3 @@ def _components(gates: Mapping[Net, _Gate]) -> list[list[Net]]:
     for net in gates:
         found[root(net)].append(net)
     return list(found.values())
-
-
-def _order(nets: Iterable[Net], gates: Mapping[Net, _Gate]) -> list[Net]:
-    """Return ``nets`` with every input of a gate before the gate."""
-    ordered: list[Net] = []
-    done: dict[Net, bool] = {}  # False: on the way down to its inputs
-    for start in nets:
-        stack = [start]
-        while stack:
-            net = stack[-1]
-            if done.get(net):
-                stack.pop()
-                continue
-            waiting = [each for each in gates[net].inputs if each in gates and not done.get(each)]
-            if not waiting:
-                done[net] = True
-                ordered.append(net)
-                stack.pop()
-                continue
-            if any(done.get(each) is False for each in waiting):
-                raise BadInputError(f"the logic that drives {net} is a loop")
-            done[net] = False
-            stack += waiting
-    return ordered

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.blame import Neuron, blame_bitstream, blame_netlist
+from htaflow.flows.blame import Blamed, blame_bitstream, blame_netlist
 from htaflow.flows.board import load_board
 from htaflow.flows.levels import chosen_levels, designs
-from htaflow.flows.proof.gates import GateError
 from htaflow.flows.rundir import Run, read_result
 from htaflow.flows.synth import NETLIST_VERILOG
 from htaflow.model import golden
-from htaflow.model.errors import MismatchError
+from htaflow.model.errors import HtaflowError, MismatchError
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.crop import crop
@@ -35,7 +34,7 @@ def bisect(
     """Return where the stations of ``run`` part: PyTorch, golden, Verilog, netlist, bitstream.
 
     Of a netlist or a bitstream a simulation tells the frame and the cycle, and the layer and the
-    neuron are those that can be proved to differ: see :mod:`htaflow.flows.blame`.
+    neuron are those that cannot be proved equal: see :mod:`htaflow.flows.blame`.
 
     Args:
         run: the run directory, with ``network.safetensors`` and ``rtl/``.
@@ -50,9 +49,9 @@ def bisect(
         ``compared``: pairs of ``stations``, with the ``answer`` in words, as far as the first that
         part. ``parting``: None if nothing differs; else ``test``, ``frame``, ``layer``, ``neuron``,
         ``step``, ``cycle``, ``expected``, ``got`` and ``time_ns``, as far as there is a layer to
-        blame; of a netlist or a bitstream that is what left it, and ``blamed`` is the ``layer`` and
-        ``number`` that it has otherwise, if that can be told. ``waveform``: a VCD file of what
-        happens around that time, or None.
+        blame; of a netlist or a bitstream that is what left it, and ``blamed`` says in words where
+        it is not what it was made from, if that shows. ``waveform``: a VCD file of what happens
+        around that time, or None.
 
     Raises:
         BadInputError: the run lacks something, or its hardware belongs to another network.
@@ -65,7 +64,8 @@ def bisect(
     wanted = [name for name in chosen_levels(level) if name != "rtl"]
     names = list(boards) or here.boards
     compared = [_trained(here, network)]
-    for design in designs(here, network, ["rtl", *wanted], names, family, progress):
+    made = designs(here, network, ["rtl", *wanted], names, family, progress)
+    for design in made:
         stations = f"golden and {design.level}"
         waveform = design.folder / "mismatch.vcd"
         result = _verified(here, network, design, frames, seed, progress)
@@ -79,8 +79,7 @@ def bisect(
         first["blamed"] = None
         if design.level != "rtl":
             progress(f"bisect: looking for what {design.level} has otherwise")
-            if neuron := _blamed(here, design, progress):
-                first["blamed"] = neuron._asdict()
+            first["blamed"] = _blamed(here, design, progress)
         if first.pop("waveform") is not None:
             progress("bisect: simulating once more, around that time")
             first["time_ns"] = crop(_replay(design), design.interface, first, waveform)
@@ -113,8 +112,20 @@ def _replay(design: Design) -> Path:
     return design.folder / "replay"
 
 
-def _blamed(run: Run, design: Design, progress: Progress) -> Neuron | None:
-    """Return the neuron that a netlist or a bitstream has otherwise, if it can be told."""
+def _blamed(run: Run, design: Design, progress: Progress) -> str | None:
+    """Return in words where a netlist or a bitstream is not what it was made from, if it shows."""
+    try:
+        found = _blame(run, design, progress)
+    except (HtaflowError, OSError) as error:  # what was found already matters more
+        progress(f"bisect: no neuron can be named: {error}")
+        return None
+    if found is None:
+        progress(f"bisect: {design.level} is what it was made from: the fault is before it")
+        return None
+    return str(found)
+
+
+def _blame(run: Run, design: Design, progress: Progress) -> Blamed | None:
     level, _, name = design.level.partition("-")
     if level == "bitstream":
         folder = run.board(name)
@@ -123,11 +134,7 @@ def _blamed(run: Run, design: Design, progress: Progress) -> Neuron | None:
         made_from = folder / NETLIST_VERILOG
         return blame_bitstream(bitstream, made_from, board, design.interface, design.folder)
     netlist = (design.folder / NETLIST_VERILOG).read_text()
-    try:
-        return blame_netlist(run.verilog.read_text(), netlist, name, design.interface, progress)
-    except GateError as error:
-        progress(f"bisect: no neuron can be named: {error}")
-        return None
+    return blame_netlist(run.verilog.read_text(), netlist, name, design.interface, progress)
 
 
 def _trained(run: Run, network: Network) -> Facts:

@@ -1,8 +1,10 @@
 """Which layer and neuron is to blame where a netlist or a bitstream is not what it was made from.
 
 A simulation of either says which output is wrong, and when; synthesis has dissolved the layers
-behind it. What can be proved says more: flip-flops of a netlist keep the names that they have in
-the Verilog, and what a bitstream has otherwise than its netlist feeds some of these.
+behind it. Attempts to prove them equal say more: flip-flops of a netlist keep the names that they
+have in the Verilog, so what is not equal has a name; and cells of a netlist that are nowhere in its
+bitstream lead to some of these. Most often that is the fault, but it is a place to look first, not
+a proof of it.
 """
 
 import tempfile
@@ -13,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from htaflow.flows.board import Board
 from htaflow.flows.proof.bdd import deep_recursion
-from htaflow.flows.proof.equivalence import compare
-from htaflow.flows.proof.gates import Bit, Gates, read_gates
+from htaflow.flows.proof.equivalence import compare, numbers
+from htaflow.flows.proof.gates import Bit, read_gates
 from htaflow.flows.recovery.bitstream import recover
 from htaflow.flows.recovery.correspond import correspond
 from htaflow.flows.recovery.netlist import Net, Netlist
@@ -25,27 +27,21 @@ Facts = Mapping[str, Any]
 Name = TypeVar("Name", Bit, Net)
 
 
-class Neuron(NamedTuple):
-    """A neuron, or another number that a layer yields."""
+class Blamed(NamedTuple):
+    """What a layer yields: its neuron ``number``, channel of an image, or score beside a class."""
 
     layer: str
+    kind: str
     number: int
 
-
-def numbers(gates: Gates, interface: Facts) -> list[list[Bit]]:
-    """Return the flip-flops that hold numbers of more than a bit, by stage, low bit first."""
-    found = []
-    for stage in interface["stages"]:
-        bits, width = gates.signals.get(stage["probe"], []), stage["width"]
-        if width > 1:
-            found += [bits[at : at + width] for at in range(0, stage["count"] * width, width)]
-    return found
+    def __str__(self) -> str:
+        return f"layer {self.layer}, {self.kind} {self.number}"
 
 
 def blame_netlist(
     verilog: str, netlist: str, family: str, interface: Facts, progress: Progress = silent
-) -> Neuron | None:
-    """Return the first neuron that ``netlist`` computes otherwise than ``verilog``.
+) -> Blamed | None:
+    """Return the first neuron of ``netlist`` that is not proved equal to that of ``verilog``.
 
     Args:
         verilog: module ``top``.
@@ -68,8 +64,8 @@ def blame_netlist(
 
 def blame_bitstream(
     bitstream: Path, netlist: Path, board: Board, interface: Facts, folder: Path
-) -> Neuron | None:
-    """Return the first neuron into which something feeds that a bitstream has otherwise.
+) -> Blamed | None:
+    """Return the first neuron to which something leads that a bitstream lacks of its netlist.
 
     Args:
         bitstream: what ``build`` made, ``top.bit`` or ``top.bin``.
@@ -95,23 +91,32 @@ def blame_bitstream(
     return _first(interface, (neuron for neuron in fed if neuron is not None))
 
 
-def _owners(interface: Facts, signals: Mapping[str, list[Name]]) -> dict[Name, Neuron]:
-    """Return whose number each bit of the stages' registers is of."""
-    found: dict[Name, Neuron] = {}
+def _owners(interface: Facts, signals: Mapping[str, list[Name]]) -> dict[Name, Blamed]:
+    """Return what each bit of the stages' registers is of.
+
+    The register of an image holds the channels of one pixel, and that of a class its scores, too.
+    """
+    found: dict[Name, Blamed] = {}
+    before = 1
     for stage in interface["stages"]:
-        width = stage["width"]
-        for place, bit in enumerate(signals.get(stage["probe"], [])[: stage["count"] * width]):
-            found.setdefault(bit, Neuron(stage["name"], place // width))
+        bits, width = signals.get(stage["probe"], []), stage["width"]
+        own = stage["count"] * width
+        kind = "neuron" if len(bits) >= own else "channel"
+        for place, bit in enumerate(bits[:own]):
+            found.setdefault(bit, Blamed(stage["name"], kind, place // width))
+        for place, bit in enumerate(bits[own:]):
+            found.setdefault(bit, Blamed(stage["name"], "score", place // before))
+        before = width
     return found
 
 
-def _first(interface: Facts, neurons: Iterable[Neuron]) -> Neuron | None:
+def _first(interface: Facts, neurons: Iterable[Blamed]) -> Blamed | None:
     """Return the neuron that comes first in the network."""
     order = {stage["name"]: number for number, stage in enumerate(interface["stages"])}
-    return min(neurons, key=lambda neuron: (order[neuron.layer], neuron.number), default=None)
+    return min(neurons, key=lambda neuron: (order[neuron.layer], neuron[1:]), default=None)
 
 
-def _fed(netlist: Netlist, start: Net, owners: Mapping[Net, Neuron]) -> Neuron | None:
+def _fed(netlist: Netlist, start: Net, owners: Mapping[Net, Blamed]) -> Blamed | None:
     """Return the neuron that ``start`` is or feeds, through tables alone."""
     readers: dict[Net, list[Net]] = defaultdict(list)
     for net, table in netlist.tables.items():

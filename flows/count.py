@@ -71,10 +71,12 @@ def count(
         ``latency_cycles``, ``versions``, ``inputs``.
 
     Raises:
-        BadInputError: there is no such target to count for.
+        BadInputError: there is no such target to count for, or no such mapping.
         MissingToolError: Yosys is absent.
         ToolError: Yosys failed or took too long.
     """
+    if not mappings or not set(mappings) <= set(MAPPINGS):
+        raise BadInputError(f"mappings {list(mappings)} are not some of {', '.join(MAPPINGS)}")
     if target not in COMMANDS:
         raise BadInputError(f"'{target}' cannot be counted; use {', '.join(COMMANDS)}")
     from htaflow.hw.verilog import generate  # Amaranth takes a while to import

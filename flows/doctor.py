@@ -85,7 +85,8 @@ def _verilator() -> ToolStatus:
     except LookupError as error:
         return ToolStatus("verilator", False, None, None, needed_for, str(error), optional=True)
     origin = "verilator" if settings else shutil.which("verilator")
-    return ToolStatus("verilator", True, name.split()[1], origin, needed_for, None)
+    number = name.removeprefix("Verilator ").partition(" ")[0]
+    return ToolStatus("verilator", True, number, origin, needed_for, None)
 
 
 def _package(name: str) -> ToolStatus:

@@ -15,11 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.blame import numbers
 from htaflow.flows.board import load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.proof.bdd import deep_recursion
-from htaflow.flows.proof.equivalence import compare, differences
+from htaflow.flows.proof.equivalence import compare, differences, numbers
 from htaflow.flows.proof.gates import read_gates
 from htaflow.flows.proof.layers import LayerProof, prove_layers
 from htaflow.flows.proof.stream_proof import StreamProof
@@ -33,7 +32,7 @@ from htaflow.model.errors import BadInputError, HtaflowError, MismatchError
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.results import Built, Certificate
+from htaflow.model.results import Built, Certificate, StageFacts, misfit
 
 Facts = dict[str, Any]
 
@@ -162,12 +161,7 @@ def _verilog(path: Path, described: Path, network: Network, again: str) -> tuple
         inputs, outputs = layouts(network, interface["bus_bits"])
         told = interface["beats"], interface["features_per_beat"], interface["output_bits"]
         names = [stage["name"] for stage in interface["stages"]]
-        complete = all(
-            {"probe", "latency_cycles"} <= stage.keys()
-            and isinstance(stage["count"], int)
-            and isinstance(stage["width"], int)
-            for stage in interface["stages"]
-        )
+        complete = all(misfit(stage, StageFacts) is None for stage in interface["stages"])
         fits = (inputs.beats, inputs.per_beat, outputs.width) == told and "target" in interface
         fits = fits and isinstance(interface["outputs"], list) and interface["target"] in TARGETS
     except (KeyError, TypeError, AttributeError):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.board import load_board
+from htaflow.flows.board import Board, load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
 from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream
@@ -28,6 +28,8 @@ from htaflow.model.progress import Progress, silent
 from htaflow.model.results import BoardInterface, Built
 from htaflow.sim.runner import Simulator
 from htaflow.sim.verify import Design, rtl_design, verify_design
+
+Facts = dict[str, Any]
 
 LEVELS = ("rtl", "netlist", "bitstream")
 TIMEOUT = 1800.0
@@ -75,8 +77,6 @@ def verify(
     here = Run(run)
     network = here.load_network()
     names = list(boards) or here.boards
-    if level == "all" and not names:
-        raise BadInputError(f"{run}: no board was built; {_build(run)}, or name one --level")
     results, differ = [], []
     try:
         for design in designs(here, network, levels, names, family, progress):
@@ -120,14 +120,32 @@ def designs(
     family: str | None,
     progress: Progress,
 ) -> Iterator[Design]:
-    """Yield what is to be simulated, each made when its turn comes.
+    """Return what is to be simulated, each made when its turn comes.
 
-    Raises ``BadInputError`` and ``ToolError`` as :func:`verify` does.
+    Raises ``BadInputError`` at once as :func:`verify` does; errors of tools come with their design.
     """
     if family is not None and family not in FAMILIES:
         raise BadInputError(f"there is no family '{family}'{nearest(family, FAMILIES)}")
     for name in boards:
         load_board(name)
+    if "bitstream" in levels:
+        if not boards:
+            other = ", or name one --level" if len(levels) > 1 else ""
+            raise BadInputError(f"{run.path}: no board was built; {_build(run.path)}{other}")
+        for name in boards:
+            _built(run, network, name)
+    return _made_in_turn(run, network, levels, boards, family, progress)
+
+
+def _made_in_turn(
+    run: Run,
+    network: Network,
+    levels: Sequence[str],
+    boards: Sequence[str],
+    family: str | None,
+    progress: Progress,
+) -> Iterator[Design]:
+    """Yield what :func:`designs` returns."""
     if "rtl" in levels:
         yield rtl_design(run.path, network)
     if "netlist" in levels:
@@ -135,8 +153,6 @@ def designs(
         for name in [family] if family else of_boards or ["ice40"]:
             yield netlist_design(run, network, name, progress)
     if "bitstream" in levels:
-        if not boards:
-            raise BadInputError(f"{run.path}: no board was built; {_build(run.path)}")
         for name in boards:
             yield bitstream_design(run, network, name, progress)
 
@@ -183,21 +199,7 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
 
 def bitstream_design(run: Run, network: Network, name: str, progress: Progress) -> Design:
     """Recover the logic of the bitstream that was built for board ``name``."""
-    board = load_board(name)
-    again = _build(run.path, board.name)
-    report = read_result(run.board_report(board.name), Built)
-    interface = read_result(run.board(board.name) / "top.json", BoardInterface)
-    if report is None or interface is None:
-        raise BadInputError(f"{run.path}: there is no build for {board.name}; {again}")
-    if not report["met"]:
-        raise BadInputError(
-            f"{run.path}: {board.name} has no bitstream: the network is too slow for its clock; "
-            "build it with a lower --clock or other --seeds, or name other boards with --board"
-        )
-    if not same_bitstream(run.board(board.name), report):
-        raise BadInputError(f"{run.path}: {board.name} has no whole bitstream; {again}")
-    if report.get("network") != network.digest:
-        raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
+    board, report, interface = _built(run, network, name)
     folder = run.path / "verify" / f"bitstream-{board.name}"
     verilog, made = folder / "recovered.v", folder / _MADE
     tools = repr(sorted(reading_versions(board).items()))
@@ -221,6 +223,26 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
             "of": run.digests(run.board(board.name) / report["bitstream"]),
         },
     )
+
+
+def _built(run: Run, network: Network, name: str) -> tuple[Board, Facts, Facts]:
+    """Return a board, the report of its build and its interface. Raises ``BadInputError``."""
+    board = load_board(name)
+    again = _build(run.path, board.name)
+    report = read_result(run.board_report(board.name), Built)
+    interface = read_result(run.board(board.name) / "top.json", BoardInterface)
+    if report is None or interface is None:
+        raise BadInputError(f"{run.path}: there is no build for {board.name}; {again}")
+    if not report["met"]:
+        raise BadInputError(
+            f"{run.path}: {board.name} has no bitstream: the network is too slow for its clock; "
+            "build it with a lower --clock or other --seeds, or name other boards with --board"
+        )
+    if not same_bitstream(run.board(board.name), report):
+        raise BadInputError(f"{run.path}: {board.name} has no whole bitstream; {again}")
+    if report.get("network") != network.digest:
+        raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
+    return board, report, interface
 
 
 PLL_MODEL = """

@@ -108,7 +108,7 @@ def bisect_lines(result: Mapping[str, Any]) -> list[str]:
             place.append(f"{name} {parting[name]}")
     lines.append(", ".join(place) + f": expected {parting['expected']}, got {parting['got']}")
     if blamed := parting["blamed"]:
-        lines.append(f"what differs is layer {blamed['layer']}, neuron {blamed['number']}")
+        lines.append(f"not what it was made from: {blamed}")
     if result["waveform"]:
         when = parting["time_ns"]
         at = "" if when is None else f", at {when:g} ns"

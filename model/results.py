@@ -49,6 +49,8 @@ class StageFacts(TypedDict):
     type: str
     latency_cycles: int
     transfers: int
+    count: int
+    width: int
     probe: str
 
 
@@ -63,7 +65,7 @@ class Interface(TypedDict):
     output_bits: int
     frames_held: int
     stages: list[StageFacts]
-    target: NotRequired[str]
+    target: str
     depth: NotRequired[float | None]
     versions: NotRequired[dict[str, str]]
 

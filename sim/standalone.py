@@ -12,6 +12,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
+_STREAM_PORTS = ("clk", "rst", "s_axis_*", "m_axis_*")
+_SERIAL_PORTS = ("clk", "reset", "rx", "tx")
+"""What the bench looks at and drives."""
+
 
 def main() -> int:
     """Compile, simulate, and return the number that the process exits with."""
@@ -36,13 +40,15 @@ def main() -> int:
         except LookupError as error:
             sys.stderr.write(f"{error}\n")
             return 2
-        plusargs += verilator.PLUSARGS
+        plusargs += verilator.plusargs(options["seed"])
         build_args += verilator.BUILD_ARGS
         if options["probe"] is None:
-            ports = HERE / "ports.vlt"
-            ports.write_text(verilator.ports_of(options["toplevel"]))
+            ports = _SERIAL_PORTS if options["port"] == "serial" else _STREAM_PORTS
+            ports += tuple(options["interface"].get("serial", {}).get("constants", {}))
+            control = HERE / "ports.vlt"
+            control.write_text(verilator.control_file(options["toplevel"], ports))
             build_args += verilator.PORTS_ONLY
-            sources.insert(0, ports)
+            sources.insert(0, control)
     elif waves:
         plusargs.append(f"+dumpfile_path={HERE / options['waves']}")
     runner = get_runner(options["simulator"])

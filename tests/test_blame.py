@@ -10,7 +10,7 @@ import pytest
 from networks import random_network
 
 from htaflow.flows.bisect import bisect
-from htaflow.flows.blame import Neuron, blame_bitstream, blame_netlist
+from htaflow.flows.blame import Blamed, _owners, blame_bitstream, blame_netlist
 from htaflow.flows.board import load_board
 from htaflow.flows.build import build
 from htaflow.flows.cli import main
@@ -19,6 +19,7 @@ from htaflow.flows.levels import verify
 from htaflow.flows.proof.gates import GateError
 from htaflow.flows.recovery.netlist_cells import netlist_of, read_design
 from htaflow.flows.recovery.ordered import to_ordered_verilog
+from htaflow.model.errors import BadInputError
 from htaflow.model.netfile import save_network
 
 FLIP_FLOP = r"\.D\(([^)]*)\),\s*\.E[^;]*\.Q\(\\core\.layers\.hidden1__output__payload \[(\d+)\]"
@@ -46,7 +47,7 @@ def run(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "run"))
 
 
-def spoil(netlist: Path) -> Neuron:
+def spoil(netlist: Path) -> Blamed:
     """Invert the look-up table of a neuron, which is returned."""
     text = netlist.read_text()
     for flip_flop in re.finditer(FLIP_FLOP, text):
@@ -56,7 +57,7 @@ def spoil(netlist: Path) -> Neuron:
     assert table is not None
     wrong = f"{int(table[1], 16) ^ 0xFFFF:04x}"
     netlist.write_text(text[: table.start(1)] + wrong + text[table.end(1) :])
-    return Neuron("hidden1", int(flip_flop[2]))
+    return Blamed("hidden1", "neuron", int(flip_flop[2]))
 
 
 def test_the_neuron_that_a_netlist_has_otherwise_is_named(built: Path) -> None:
@@ -66,7 +67,7 @@ def test_the_neuron_that_a_netlist_has_otherwise_is_named(built: Path) -> None:
     assert blame_netlist(verilog, netlist, "ice40", interface) is None
     wrong = re.sub(r"wire hidden1_n5 = ([^;]*);", r"wire hidden1_n5 = ~(\1);", verilog)
     assert wrong != verilog
-    assert blame_netlist(wrong, netlist, "ice40", interface) == Neuron("hidden1", 5)
+    assert blame_netlist(wrong, netlist, "ice40", interface) == Blamed("hidden1", "neuron", 5)
     with pytest.raises(GateError, match="cells of gowin"):
         blame_netlist(verilog, netlist, "gowin", interface)
 
@@ -94,7 +95,42 @@ def test_bisect_goes_on_to_the_netlist(run: Path, capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert "golden and rtl: no difference" in shown
     assert "golden and netlist-ice40: they part: full_rate: frame" in shown
-    assert f"what differs is layer hidden1, neuron {neuron.number}" in shown
+    assert f"not what it was made from: {neuron}" in shown
     parting = bisect(run, level="netlist", family="ice40", frames=40)["parting"]
     assert parting["cycle"] is not None
     assert (folder / "mismatch.vcd").stat().st_size > 0
+
+
+def test_a_bit_of_a_register_is_a_neuron_a_channel_or_a_score() -> None:
+    stages = [
+        {"name": "conv", "probe": "a", "count": 2 * 9, "width": 1},  # nine pixels, one at a time
+        {"name": "vote", "probe": "b", "count": 3, "width": 2},
+        {"name": "argmax", "probe": "c", "count": 1, "width": 2},
+    ]
+    signals = {"a": [10, 11], "b": list(range(20, 26)), "c": list(range(30, 38))}
+    owners = _owners({"stages": stages}, signals)
+    assert str(owners[11]) == "layer conv, channel 1"
+    assert str(owners[23]) == "layer vote, neuron 1"
+    assert str(owners[31]) == "layer argmax, neuron 0"
+    assert str(owners[37]) == "layer argmax, score 2"
+
+
+def test_bisect_wants_its_builds_before_it_begins(run: Path) -> None:
+    shutil.rmtree(run / "boards")
+    shutil.rmtree(run / "verify")
+    with pytest.raises(BadInputError, match="no board was built"):
+        bisect(run, level="all")
+    assert not (run / "verify").exists()
+
+
+def test_a_difference_is_told_even_if_no_neuron_can_be_named(run: Path) -> None:
+    folder = run / "verify" / "netlist-ice40"
+    spoil(folder / "netlist.v")
+    cells = netlist_of(read_design(folder / "netlist.v", folder), "top").simplified()
+    (folder / "ordered.v").write_text(to_ordered_verilog(cells, "top"))
+    (folder / "netlist.v").unlink()
+    said: list[str] = []
+    found = bisect(run, level="netlist", family="ice40", frames=40, progress=said.append)
+    assert found["parting"]["frame"] is not None
+    assert found["parting"]["blamed"] is None
+    assert any("no neuron can be named" in line for line in said)

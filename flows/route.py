@@ -11,10 +11,13 @@ from htaflow.flows.board import Board
 from htaflow.flows.step import Step
 from htaflow.flows.synth import NETLIST
 from htaflow.flows.tools import NONSENSE, ToolError
-from htaflow.model.errors import DoesNotFitError
+from htaflow.model.errors import BadInputError, DoesNotFitError, nearest
 
 FLOORPLAN = "floorplan.svg"
 ROUTE_LOG = "nextpnr.log"
+
+ROUTERS = ("router1", "router2")
+"""nextpnr's: which of them finds ways for all wires, and how fast, depends on the design."""
 
 _REPORT = "nextpnr.json"
 _SMALLER = (
@@ -47,8 +50,10 @@ class FamilyNames:
     routed_ending: bytes
     bitstream_ending: bytes
     """Patterns of the last bytes of the routed design and of the bitstream."""
-    unhurried: tuple[str, ...] = ()
-    """Options for a design that has time: it runs at the speed of the board's oscillator."""
+    unhurried: str = "router1"
+    """The router of a design that has time: it runs at the speed of the board's oscillator."""
+    short_wires: tuple[str, ...] = ()
+    """Options with which router1 gets more of such a design routed."""
 
 
 FAMILIES = {
@@ -73,16 +78,29 @@ FAMILIES = {
         cells={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "IO": "TRELLIS_IO"},
         routed_ending=rb"\n\n",  # a blank line ends each part
         bitstream_ending=rb"\x5e\x00\x00\x00\xff{4}",  # the command that programming is done
-        # Placed for speed, a network's random wires crowd where the placer pulls them together, and
-        # neither router may ever find ways for all; placed for short wires, router1 does.
-        unhurried=("--no-tmdriv",),
+        # Where random wires fill a part, router1 takes hours and router2 minutes. Elsewhere router2
+        # may never end, and router1 does if cells are placed for short wires, not for speed.
+        unhurried="router2",
+        short_wires=("--no-tmdriv",),
     ),
 }
 
 
-def routing(board: Board, seed: int) -> Step:
+def find_router(board: Board, router: str | None) -> str:
+    """Return the router to use: by default ``router2`` for an ECP5 at its oscillator's clock.
+
+    Raises ``BadInputError`` if there is none of that name.
+    """
+    if router is None:
+        return "router1" if board.pll else FAMILIES[board.family].unhurried
+    if router not in ROUTERS:
+        raise BadInputError(f"there is no router '{router}'{nearest(router, ROUTERS)}")
+    return router
+
+
+def routing(board: Board, seed: int, router: str | None = None) -> Step:
     """Return the step that places and routes the netlist for ``board``'s clock."""
-    names = FAMILIES[board.family]
+    names, router = FAMILIES[board.family], find_router(board, router)
     constraints = "--pcf" if board.family == "ice40" else "--lpf"
     arguments = [f"--{board.device}", "--package", board.package]
     if board.speed is not None:
@@ -91,8 +109,10 @@ def routing(board: Board, seed: int) -> Step:
     arguments += ["--freq", f"{board.clock_mhz:g}", "--seed", str(seed)]
     # A clock that is missed is reported here, with what to do, rather than there.
     arguments += ["--timing-allow-fail", "--report", _REPORT, "--placed-svg", FLOORPLAN]
-    if board.pll is None:
-        arguments += names.unhurried
+    if router == "router2":
+        arguments += ["--router", router]
+    elif board.pll is None:
+        arguments += names.short_wires
     arguments += [names.routed_option, names.routed]
     return Step(
         tool=names.router,
@@ -172,7 +192,7 @@ def explain_failure(error: ToolError, board: Board) -> DoesNotFitError | None:
     if error.timed_out:
         return DoesNotFitError(
             f"{board.title}: place and route found no way in time: {error}; give it more with "
-            f"--timeout, try another --seed, or {_SMALLER}"
+            f"--timeout, try the other --router or another --seed, or {_SMALLER}"
         )
     if _NO_PLACE.search(log):
         return DoesNotFitError(

@@ -174,11 +174,16 @@ def test_the_example_is_good():
     assert parse_board(GOOD, "mine.toml").device == tomllib.loads(GOOD)["device"]
 
 
-def test_designs_that_have_time_are_placed_for_short_wires():
-    def placed_for_speed(board):
-        return "--no-tmdriv" not in routing(board, 1).arguments
+def test_which_router_and_which_placement_a_design_gets():
+    def options(board, router=None):
+        arguments = routing(board, 1, router).arguments
+        return [each for each in ("--router", "router2", "--no-tmdriv") if each in arguments]
 
-    board = load_board("ulx3s-25f")
-    assert not placed_for_speed(board)
-    assert placed_for_speed(board.with_clock(80))
-    assert placed_for_speed(load_board("icebreaker"))
+    board, small = load_board("ulx3s-25f"), load_board("icebreaker")
+    assert options(board) == ["--router", "router2"]
+    assert options(board, "router1") == ["--no-tmdriv"]
+    assert options(board.with_clock(80)) == []
+    assert options(board.with_clock(80), "router2") == ["--router", "router2"]
+    assert options(small) == options(small, "router1") == []
+    with pytest.raises(BadInputError, match="no router 'router3'; did you mean 'router2'"):
+        routing(board, 1, "router3")

@@ -51,7 +51,7 @@ def test_one_board_is_built_in_this_process(run: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(builds, "build", build)
     options = {"seed": 3, "seeds": 2, "clock_mhz": 12, "timeout": 9, "pipeline": ["scores"]}
-    options["depth"] = 4
+    options |= {"depth": 4, "router": "router2"}
     assert build_all(run, ["icebreaker"], **options) == {"icebreaker": {"board": "icebreaker"}}
     assert calls == [(run, "icebreaker", options)]
 

@@ -133,7 +133,7 @@ def fill(run: Run) -> None:
     write_test_set(run)
     write_json(run.train, training())
     hardware = {"digest": small_network().digest, "stages": [], "frames_held": 2, "output_bits": 8}
-    cycles = {"latency_cycles": 4, "interval_cycles": 2}
+    cycles = {"latency_cycles": 4, "interval_cycles": 2, "target": "portable"}
     write_json(run.interface, {**hardware, **cycles, "bus_bits": 16, "beats": 2})
     write_json(
         run.verify(),

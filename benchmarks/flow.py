@@ -14,6 +14,7 @@ MNIST need ``--mnist``.
 import argparse
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -105,7 +106,7 @@ def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
     if Run(run).load_network().concepts is not None:
         explain(run, progress=print)
     accuracy = f"{100 * trained['accuracy']['golden']:.2f}"
-    cycles = ", ".join(_cycles(verified[name]) for name in ("latency_cycles", "interval_cycles"))
+    counted = ", ".join(cycles(verified[name]) for name in ("latency_cycles", "interval_cycles"))
     rows = []
     simulated = f"{verified['frames']}: {verified['mismatches']}"
     versions: dict[str, str] = dict(trained["versions"])
@@ -115,7 +116,7 @@ def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
         versions |= board["versions"]
         used = " | ".join(f"{board[kind]['used']}" for kind in ("LUT", "FF", "BRAM"))
         rows.append(
-            f"| {model} | {plan.kind} | {accuracy} | {simulated} | {cycles}"
+            f"| {model} | {plan.kind} | {accuracy} | {simulated} | {counted}"
             f" | {board['board']} | {used} | {board['clock_mhz']:g} | {_fmax(board)} |"
         )
     report(run, progress=print)
@@ -136,7 +137,8 @@ def _fmax(built: dict[str, Any]) -> str:
     return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f}, {len(values)} seeds)"
 
 
-def _cycles(entry: dict[str, Any]) -> str:
+def cycles(entry: Mapping[str, Any]) -> str:
+    """Return predicted and measured cycles as they stand in a table."""
     same = "=" if entry["predicted"] == entry["measured"] else "!="
     return f"{entry['predicted']} {same} {entry['measured']}"
 

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flow import cycles
+
 from htaflow.flows.builds import build_all
 from htaflow.flows.convert import convert
 from htaflow.flows.formal import prove
@@ -95,10 +97,10 @@ def tables(entries: Mapping[str, Any]) -> str:
     for model, entry in entries.items():
         versions |= entry["versions"]
         for level in entry["levels"]:
-            cycles = " | ".join(_cycles(level[key]) for key in ("latency", "interval"))
+            counted = " | ".join(cycles(level[key]) for key in ("latency", "interval"))
             levels.append(
                 f"| {model} | {level['level']} | {level['frames']} | {level['mismatches']}"
-                f" | {cycles} | {level['seconds']:.0f} |\n"
+                f" | {counted} | {level['seconds']:.0f} |\n"
             )
         for name, proof in entry["proofs"].items():
             proofs.append(
@@ -121,11 +123,6 @@ def tables(entries: Mapping[str, Any]) -> str:
             f"Seed 0. {tools}.\n",
         ]
     )
-
-
-def _cycles(entry: Mapping[str, Any]) -> str:
-    same = "=" if entry["predicted"] == entry["measured"] else "!="
-    return f"{entry['predicted']} {same} {entry['measured']}"
 
 
 def main() -> None:

@@ -64,8 +64,7 @@ def bisect(
     wanted = [name for name in chosen_levels(level) if name != "rtl"]
     names = list(boards) or here.boards
     compared = [_trained(here, network)]
-    made = designs(here, network, ["rtl", *wanted], names, family, progress)
-    for design in made:
+    for design in designs(here, network, ["rtl", *wanted], names, family, progress):
         stations = f"golden and {design.level}"
         waveform = design.folder / "mismatch.vcd"
         result = _verified(here, network, design, frames, seed, progress)

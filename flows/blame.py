@@ -87,7 +87,8 @@ def blame_bitstream(
         stage["probe"]: nets_of(design, "board", stage["probe"]) for stage in interface["stages"]
     }
     owners = _owners(interface, signals)
-    fed = (_fed(made, net, owners) for net in missed)
+    readers = _readers(made)
+    fed = (_fed(made, readers, net, owners) for net in missed)
     return _first(interface, (neuron for neuron in fed if neuron is not None))
 
 
@@ -116,14 +117,21 @@ def _first(interface: Facts, neurons: Iterable[Blamed]) -> Blamed | None:
     return min(neurons, key=lambda neuron: (order[neuron.layer], neuron[1:]), default=None)
 
 
-def _fed(netlist: Netlist, start: Net, owners: Mapping[Net, Blamed]) -> Blamed | None:
-    """Return the neuron that ``start`` is or feeds, through tables alone."""
+def _readers(netlist: Netlist) -> dict[Net, list[Net]]:
+    """Return the tables, and the flip-flops, that read a net."""
     readers: dict[Net, list[Net]] = defaultdict(list)
     for net, table in netlist.tables.items():
         for read in table.inputs:
             readers[read].append(net)
     for net, cell in netlist.flip_flops.items():
         readers[cell.data].append(net)
+    return readers
+
+
+def _fed(
+    netlist: Netlist, readers: Mapping[Net, list[Net]], start: Net, owners: Mapping[Net, Blamed]
+) -> Blamed | None:
+    """Return the neuron that ``start`` is or feeds, through tables alone."""
     waiting, seen = deque([start]), {start}
     while waiting:
         net = waiting.popleft()
@@ -131,7 +139,7 @@ def _fed(netlist: Netlist, start: Net, owners: Mapping[Net, Blamed]) -> Blamed |
             return owners[net]
         if net in netlist.flip_flops and net != start:
             continue
-        new = [reader for reader in readers[net] if reader not in seen]
+        new = [reader for reader in readers.get(net, ()) if reader not in seen]
         seen.update(new)
         waiting += new
     return None

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from htaflow.flows import summary
 from htaflow.flows.ending import EndedError, ending_cleanly, silence
@@ -325,11 +325,7 @@ def _run_verify(options: argparse.Namespace) -> int:
         raise BadInputError("--mutants and --time-limit go with --mutate")
     results = verify(
         options.directory,
-        level=options.level,
-        boards=options.board,
-        family=options.family,
-        frames=options.frames,
-        seed=options.seed,
+        **_level_options(options),
         simulator=options.simulator,
         progress=_show_progress(),
     )
@@ -376,11 +372,7 @@ def _run_bisect(options: argparse.Namespace) -> int:
 
     result = bisect(
         options.directory,
-        level=options.level,
-        boards=options.board,
-        family=options.family,
-        frames=options.frames,
-        seed=options.seed,
+        **_level_options(options),
         progress=_show_progress(),
     )
     for line in summary.bisect_lines(result):
@@ -574,6 +566,17 @@ def _add_level(verb: argparse.ArgumentParser) -> None:
         choices=("ice40", "ecp5", "gowin"),
         help="whose cells a netlist is made of (default: those of the boards)",
     )
+
+
+def _level_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what is simulated, by the names of the functions that do it."""
+    return {
+        "level": options.level,
+        "boards": options.board,
+        "family": options.family,
+        "frames": options.frames,
+        "seed": options.seed,
+    }
 
 
 def _add_out(verb: argparse.ArgumentParser, text: str, *, required: bool) -> None:

@@ -134,27 +134,19 @@ def designs(
             raise BadInputError(f"{run.path}: no board was built; {_build(run.path)}{other}")
         for name in boards:
             _built(run, network, name)
-    return _made_in_turn(run, network, levels, boards, family, progress)
 
+    def made_in_turn() -> Iterator[Design]:
+        if "rtl" in levels:
+            yield rtl_design(run.path, network)
+        if "netlist" in levels:
+            of_boards = sorted({load_board(name).family for name in boards})
+            for name in [family] if family else of_boards or ["ice40"]:
+                yield netlist_design(run, network, name, progress)
+        if "bitstream" in levels:
+            for name in boards:
+                yield bitstream_design(run, network, name, progress)
 
-def _made_in_turn(
-    run: Run,
-    network: Network,
-    levels: Sequence[str],
-    boards: Sequence[str],
-    family: str | None,
-    progress: Progress,
-) -> Iterator[Design]:
-    """Yield what :func:`designs` returns."""
-    if "rtl" in levels:
-        yield rtl_design(run.path, network)
-    if "netlist" in levels:
-        of_boards = sorted({load_board(name).family for name in boards})
-        for name in [family] if family else of_boards or ["ice40"]:
-            yield netlist_design(run, network, name, progress)
-    if "bitstream" in levels:
-        for name in boards:
-            yield bitstream_design(run, network, name, progress)
+    return made_in_turn()
 
 
 def netlist_design(run: Run, network: Network, family: str, progress: Progress) -> Design:

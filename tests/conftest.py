@@ -1,5 +1,6 @@
 """Fixtures that several tests share."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,18 @@ def write_run(
     write_atomic(run / "rtl" / "top.v", design.text)
     write_json(run / "rtl" / "top.json", design.interface)
     return run
+
+
+@pytest.fixture
+def fake_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that puts a fake tool on PATH, the only folder there."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+
+    def add(name: str, *lines: str) -> None:
+        path = tools / name
+        path.write_text("\n".join([f"#!{sys.executable}", "import sys, time", *lines]) + "\n")
+        path.chmod(0o755)
+
+    return add

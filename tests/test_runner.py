@@ -20,21 +20,6 @@ def folder(tmp_path):
     return tmp_path / "verify"
 
 
-@pytest.fixture
-def fake_path(tmp_path, monkeypatch):
-    """Return a function that puts a fake tool on PATH, the only folder there."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    monkeypatch.setenv("PATH", str(tools))
-
-    def add(name, *lines):
-        path = tools / name
-        path.write_text("\n".join([f"#!{sys.executable}", "import sys, time", *lines]) + "\n")
-        path.chmod(0o755)
-
-    return add
-
-
 def test_the_folder_runs_alone(folder):
     environment = {"PATH": os.environ["PATH"], "PYTEST_CURRENT_TEST": "something else"}
     alone = subprocess.run(

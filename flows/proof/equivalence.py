@@ -14,7 +14,7 @@ Transactions on Computer-Aided Design, 2000.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -174,17 +174,20 @@ class _Comparison:
         first, second = self.designs
         found: dict[Bit, Bit] = {}
         taken: set[Bit] = set()
-        for name, bits in second.signals.items():
-            if "$auto$" in name:  # numbered by Yosys as it went
+        for theirs, ours in self._namesakes():
+            if theirs not in second.flops or theirs in found or ours in taken:
                 continue
-            for theirs, ours in zip(bits, first.signals.get(name, []), strict=False):
-                if theirs not in second.flops or theirs in found or ours in taken:
-                    continue
-                other = first.flops.get(ours)
-                if other is not None and other.init == second.flops[theirs].init is not None:
-                    found[theirs] = ours
-                    taken.add(ours)
+            other = first.flops.get(ours)
+            if other is not None and other.init == second.flops[theirs].init is not None:
+                found[theirs] = ours
+                taken.add(ours)
         return found
+
+    def _namesakes(self) -> Iterator[tuple[Bit, Bit]]:
+        """Yield bits of the netlist, each with one of the Verilog that has the same name."""
+        for name, bits in self.designs[1].signals.items():
+            if "$auto$" not in name:  # these are numbered by Yosys as it went
+                yield from zip(bits, self.designs[0].signals.get(name, []), strict=False)
 
     def _init(self, unit: Unit) -> int:
         """Return what a flip-flop starts as; a constant is 0, and so is what nothing defines."""
@@ -320,7 +323,7 @@ class _Comparison:
         return (0, self.sources[bit]) if side == 1 and bit in self.sources else (side, bit), 0
 
     def _turns(self, *roots: tuple[Side, Bit]) -> list[Unit]:
-        """Return bits of numbers on which both roots depend, in the order of their variables."""
+        """Return bits of numbers on which a root depends, in the order of their variables."""
         if not self.places:
             return []
         found: set[Unit] = set()
@@ -425,8 +428,6 @@ class _Comparison:
                 self._note_alone(bit)
         if len(clocks) > 1:
             self.result.open.append("flip-flops of the Verilog have several clocks")
-        seen = {self.leader[unit] for unit in self.units if unit[0] == 1}
-        seen |= {(0, bit) for bit in self.named.values()}
         self.result.left_out = len(first.flops) - len(second.flops)
 
     def _note_alone(self, bit: Bit) -> None:
@@ -435,9 +436,7 @@ class _Comparison:
         namesake = next(
             (
                 self.designs[0].flops[ours]
-                for signal, bits in self.designs[1].signals.items()
-                if "$auto$" not in signal
-                for theirs, ours in zip(bits, self.designs[0].signals.get(signal, []), strict=False)
+                for theirs, ours in self._namesakes()
                 if theirs == bit and ours in self.designs[0].flops
             ),
             None,

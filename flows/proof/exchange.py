@@ -82,8 +82,7 @@ class Exchange:
         self.gates, self.bdd = gates, Bdd()
         self._variables = 0
         self.flops = list(gates.flops)
-        named = [bits for name, bits in gates.signals.items() if name.endswith("fsm_state")]
-        self.fsm = [bit for bit in min(named, key=len) if bit in gates.flops]
+        self.fsm = state_machine(gates)
         (self.offer,) = gates.outputs["frames__valid"]
         (self.takes,) = gates.outputs["results__ready"]
         frame = [self._byte() for _ in range(BEATS * BUS_BYTES)]
@@ -323,6 +322,12 @@ class Exchange:
             possible = self.bdd.conj(given, first ^ 1 ^ value)
             if possible != FALSE:
                 yield from ((value, *rest) for rest in self._values(others, possible))
+
+
+def state_machine(gates: Gates) -> list[Bit]:
+    """Return the register of a link's state machine."""
+    named = [bits for name, bits in gates.signals.items() if name.endswith("fsm_state")]
+    return [bit for bit in min(named, key=len) if bit in gates.flops]
 
 
 def _check(what: str, expected: Sequence[Sequence[Edge]], at: int, got: Sequence[Edge]) -> None:

@@ -18,6 +18,7 @@ from htaflow.flows.proof.exchange import (
     RESULT_BYTES,
     Exchange,
     ExchangeError,
+    state_machine,
 )
 from htaflow.flows.proof.gates import Bit, Gates
 from htaflow.flows.proof.stream_proof import StreamProof
@@ -128,7 +129,7 @@ class _LinkCycle:
         for bit in gates.inputs["results__payload"]:
             later[bit] = self.bdd.mux(moves, self.given[bit], later[bit])
         self.second = {**self.after, **later}
-        self.state = self._state()
+        self.state = state_machine(gates)
 
     def _fresh(self) -> Edge:
         self._variables += 1
@@ -136,11 +137,6 @@ class _LinkCycle:
 
     def _loose(self, bit: Bit) -> Edge:
         return self._fresh()
-
-    def _state(self) -> list[Bit]:
-        """Return the register of the link's state machine."""
-        named = [bits for name, bits in self.gates.signals.items() if name.endswith("fsm_state")]
-        return [bit for bit in min(named, key=len) if bit in self.gates.flops]
 
     def waits(self, name: str) -> bool:
         """Return whether ``valid`` of a stream depends on its ``ready``."""

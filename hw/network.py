@@ -340,7 +340,7 @@ def _spiking(
     whole = Membranes(layer, incoming, target, known)
     if depth is None or logic_depth(whole.logic) <= depth:
         return [whole]
-    before = replace(layer.sums, name=f"{layer.name}__sums")
+    before = replace(layer.sums, name=f"{layer.name}__SUMS")  # no layer may be called so
     sums = layer_logic(before, incoming, target, known)
     stage = Stage(before.name, sums, True, cut(sums, depth), chain)
     return [stage, Membranes(layer, incoming, target, sums.known_outputs(), summed=True)]

@@ -6,19 +6,17 @@ FIELD: ...}, ...]}``. https://huggingface.co/docs/safetensors describes the cont
 """
 
 import json
-import types
-import typing
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from htaflow.model.errors import BadInputError, nearest, shown
 from htaflow.model.files import write_atomic
+from htaflow.model.integer.typed import ill_typed
 from htaflow.model.network import (
     LAYER_TYPES,
     MAX_PROBLEMS_A_LAYER,
@@ -141,33 +139,12 @@ def _build_layer(entry: Any, tensors: dict[str, npt.NDArray[Any]]) -> Layer:
         for key, value in entry.items()
         if key != "type"
     } | tensors
-    hints = typing.get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}
     for key in given.keys() - known.keys():
         raise BadInputError(f"unknown field {shown(key)} of {kind.type}{nearest(key, known)}")
     for key, field in known.items():
-        if key not in given:
-            if field.default is MISSING:
-                raise BadInputError(f"{kind.type} lacks its field '{key}'")
-        elif not _fits(given[key], hints[key]):
-            raise BadInputError(f"field '{key}' of {kind.type} has the wrong type")
+        if key not in given and field.default is MISSING:
+            raise BadInputError(f"{kind.type} lacks its field '{key}'")
+    for what, fix in ill_typed(kind, given):
+        raise BadInputError(f"{what}; {fix}")
     return kind(**given)
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a decoded ``value`` is of the type that a layer's field declares."""
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, option) for option in typing.get_args(hint))
-    if origin is typing.Literal:
-        return isinstance(value, str) and value in typing.get_args(hint)
-    if origin is tuple:
-        parts = typing.get_args(hint)
-        if parts[-1] is Ellipsis:  # any number of the same
-            return isinstance(value, tuple) and all(_fits(entry, parts[0]) for entry in value)
-        return (
-            isinstance(value, tuple) and len(value) == len(parts) and all(map(_fits, value, parts))
-        )
-    if origin is np.ndarray:
-        return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
-    return type(value) is hint

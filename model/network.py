@@ -25,6 +25,7 @@ from htaflow.model.integer.lookup import MAX_LOOKUP_INPUTS, Lookup
 from htaflow.model.integer.quantise import Quantise
 from htaflow.model.integer.spiking import Spiking
 from htaflow.model.integer.steps import Accumulate, Steps
+from htaflow.model.integer.typed import ill_typed
 from htaflow.model.integer.vote import ArgMax, GroupSum
 from htaflow.model.integer.window import MaxPool2d, Windowed
 
@@ -201,6 +202,13 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
         what = "its first layer is not an Encode or a Quantise"
         found.append(Problem("network", what, "start with one"))
         return found
+    mistyped = [
+        Problem(_where(index, layer), *problem)
+        for index, layer in enumerate(layers)
+        for problem in ill_typed(type(layer), vars(layer))
+    ]
+    if mistyped:
+        return [*found, *mistyped]
     seen: set[str] = set()
     concepts: str | None = None
     wrong = list(layers[0].frame_problems())

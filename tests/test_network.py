@@ -1,17 +1,27 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from htaflow.model.errors import BadInputError
+from htaflow.model.netfile import load_network, save_network
 from htaflow.model.network import (
+    Accumulate,
     ArgMax,
+    Concepts,
+    Conv2d,
     Dense,
     Encode,
+    Flatten,
     GroupSum,
     Layer,
+    MaxPool2d,
     Network,
     Quantise,
+    Spiking,
+    Steps,
+    Unflatten,
     Values,
     find_problems,
 )
@@ -144,3 +154,64 @@ def test_digest_tells_networks_apart(tmp_path: Path) -> None:
 
     assert network(1).digest == network(1).digest
     assert len({network(1).digest, network(2).digest, network(1, "other").digest}) == 3
+
+
+def conv(**fields: Any) -> Conv2d:
+    given = {"kernel": (1, 1), "weights": np.ones((2, 1), int), "thresholds": np.zeros(2, int)}
+    return Conv2d("conv", **{**given, **fields})
+
+
+@pytest.mark.parametrize(
+    ("layer", "field", "fix"),
+    [
+        (conv(kernel=3), "kernel", "2 whole numbers"),
+        (conv(kernel=(3,)), "kernel", "2 whole numbers"),
+        (conv(stride=(1.5, 1)), "stride", "2 whole numbers"),
+        (conv(padding=None), "padding", "2 whole numbers"),
+        (conv(pad_bit=True), "pad_bit", "a whole number"),
+        (conv(thresholds=None), "thresholds", "an array of integers"),
+        (conv(weights=[[1]]), "weights", "an array of integers"),
+        (conv(inputs=None), "inputs", "'bipolar' or 'unipolar'"),
+        (MaxPool2d("pool", (2, 2.0)), "kernel", "2 whole numbers"),
+        (Unflatten("image", (1, 2.0, 2)), "shape", "3 whole numbers"),
+        (Dense("dense", WEIGHTS, 3), "thresholds", "an array of integers or none"),
+        (Spiking("spiking", WEIGHTS, None), "thresholds", "an array of integers"),
+        (Spiking("spiking", WEIGHTS, WEIGHTS[0], leak=1.5), "leak", "a whole number or none"),
+        (Steps("steps", None), "steps", "a whole number"),
+        (Steps("steps", True), "steps", "a whole number"),
+        (GroupSum("vote", 2.0), "groups", "a whole number"),
+        (Concepts("named", "ab"), "concepts", "a list of texts"),
+        (Concepts("named", ("a", 2)), "concepts", "a list of texts"),
+        (ArgMax(3), "name", "text"),
+    ],
+)
+def test_a_field_of_another_type_is_named(layer: Layer, field: str, fix: str) -> None:
+    (problem,) = chain(layer)
+    where = f"layer 1 '{layer.name}'" if isinstance(layer.name, str) else "layer 1"
+    what = f"field '{field}' of {layer.type} has the wrong type"
+    assert problem == f"{where}: {what}; use {fix}"
+
+
+def test_all_fields_of_another_type_are_named_at_once() -> None:
+    steps = Steps("steps", 2.5)
+    assert len(chain(conv(kernel=3, stride=1), steps)) == 3
+
+
+def test_numbers_and_lists_of_other_kinds_are_what_a_file_gives_back(tmp_path: Path) -> None:
+    given = Network(
+        "net",
+        (
+            encode(),
+            Unflatten("image", [1, np.int64(2), 2]),
+            conv(kernel=[np.int8(1), 1], stride=[1, 1]),
+            Flatten("flat"),
+            Concepts("named", [f"c{n}" for n in range(8)]),
+        ),
+    )
+    save_network(given, tmp_path / "n.safetensors")
+    assert load_network(tmp_path / "n.safetensors").digest == given.digest
+    steps = (encode(), Steps("steps", np.int64(3)), Accumulate("count"))
+    assert (
+        Network("net", steps).digest
+        == Network("net", (encode(), Steps("steps", 3), steps[2])).digest
+    )

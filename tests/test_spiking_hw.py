@@ -1,8 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """Spiking networks in hardware: golden, the logic of a step, and the simulated Verilog agree."""
 
-import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +123,16 @@ def test_a_deep_step_gets_its_sums_from_registers_before_it():
     assert deep.interval == shallow.interval == 4
 
 
+def test_no_layer_is_called_as_what_is_put_before_a_deep_step(tmp_path):
+    rng = np.random.default_rng(1)
+    made = random_spiking_network(rng, hidden=(6, 5), bits=24, fan_in=20, stateless=0.0)
+    names = {"hidden1": "h__sums", "hidden2": "h"}
+    layers = [replace(layer, name=names.get(layer.name, layer.name)) for layer in made.layers]
+    network = Network("named", tuple(layers))
+    assert {"h__sums", "h"} <= {layer.name for layer in network.layers}
+    simulate(network, tmp_path, depth=3)
+
+
 def test_registers_are_as_wide_as_the_bounds_say():
     weights = np.array([[1, 1, 1, -1], [1, 0, 0, 0]])
     layer = Spiking("hidden", weights, np.array([2, 1]), leak=1)
@@ -145,7 +155,7 @@ def test_a_wrong_spike_is_named_with_its_step(tmp_path, rng):
     network = random_spiking_network(rng, steps=3, hidden=(6,), stateless=0.0, ending="scores")
     run = write_run(tmp_path / "run", network, 20, None)
     layers = list(network.layers)
-    layers[2] = dataclasses.replace(layers[2], thresholds=layers[2].thresholds + 1)
+    layers[2] = replace(layers[2], thresholds=layers[2].thresholds + 1)
     other = generate(Network(network.name, tuple(layers)))
     text = other.text.replace(other.interface["digest"], network.digest)
     write_atomic(run / "rtl" / "top.v", text)

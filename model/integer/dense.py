@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.model.errors import shown
 from htaflow.model.integer.layer import MAX_NUMBER_BITS, IntArray, Layer, Values, fits
 
 WEIGHT_BITS = 8
@@ -122,7 +123,7 @@ class Dense(Layer):
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Shapes must chain, weights fit 8 bits, fan-in be at least 1, thresholds reachable."""
         if self.inputs not in ("bipolar", "unipolar"):
-            yield f"inputs is '{self.inputs}'", "use 'bipolar' or 'unipolar'"
+            yield f"inputs is {shown(self.inputs)}", "use 'bipolar' or 'unipolar'"
             return
         if values.signed or (self.inputs == "bipolar" and not values.is_bits):
             what = "bits" if self.inputs == "bipolar" else "unsigned integers"

@@ -84,9 +84,7 @@ class Layer:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, field.name, _compact(value))
+            object.__setattr__(self, field.name, _settled(getattr(self, field.name)))
 
     @property
     def tensors(self) -> dict[str, IntArray]:
@@ -126,6 +124,15 @@ def fits(low: int, high: int) -> bool:
 def outside(values: IntArray, low: int, high: int) -> Iterator[int]:
     """Yield the indices of ``values`` outside ``[low, high]``."""
     return map(int, np.flatnonzero((values < low) | (values > high)))
+
+
+def _settled(value: object) -> object:
+    """Return ``value`` as a field holds it: what a file would give back."""
+    if isinstance(value, np.ndarray):
+        return _compact(value)
+    if isinstance(value, list | tuple):
+        return tuple(map(_settled, value))
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def _compact(values: npt.NDArray[Any]) -> IntArray:

@@ -138,7 +138,7 @@ class Spiking(Layer):
         if values.steps is None:
             yield "it has no steps to add up in", "put a Steps before it"
         if self.reset not in RESETS:
-            yield f"reset is '{self.reset}'", "use 'subtract' or 'zero'"
+            yield f"reset is {shown(self.reset)}", "use 'subtract' or 'zero'"
         if self.leak is not None and not 1 <= self.leak <= MAX_LEAK:
             yield (
                 f"leak is {shown(self.leak)}, no shift in 1..{MAX_LEAK}",

@@ -42,7 +42,7 @@ class Steps(Layer):
             yield f"it has {shown(self.steps)} steps", f"use 1 to {MAX_STEPS}"
             return
         if self.coding not in ("direct", "split"):
-            yield f"coding is '{self.coding}'", "use 'direct' or 'split'"
+            yield f"coding is {shown(self.coding)}", "use 'direct' or 'split'"
         elif self.coding == "split" and values.count % self.steps:
             yield (
                 f"{values.count} bits do not divide into {self.steps} equal steps",

@@ -30,10 +30,13 @@ class Block(nn.Module):
 class Hidden(Block):
     """Sums, batch normalisation, HTAF: a layer of binary neurons.
 
-    Input ``[N, in]`` and output ``[N, out]``, both bits when hard and in [0, 1] when smooth; an
-    :class:`IntegerLinear` may also take unsigned integers.
+    Input ``[N, in]`` and output ``[N, out]``, both bits when hard and in [0, 1] when smooth, or
+    with any axes between; an :class:`IntegerLinear` may also take unsigned integers.
     ``activation`` may also be a :class:`htaflow.model.surrogates.Surrogate`, which is always hard.
     """
+
+    neurons_axis = -1
+    """The axis of the sums along which the neurons lie."""
 
     def __init__(self, linear: BinaryLinear | IntegerLinear, activation: HTAF | Surrogate) -> None:
         super().__init__()
@@ -51,13 +54,13 @@ class Hidden(Block):
         In evaluation the normalisation is in double precision: near a tie, single precision could
         decide a bit otherwise than the exact numbers do.
         """
-        acc = self.sums(bits)
-        if self.training:
-            return torch.as_tensor(self.activation(self.norm(acc)))
-        return torch.as_tensor(self.activation(self.normalise(acc))).to(acc.dtype)
+        acc = self.sums(bits).movedim(self.neurons_axis, 1)  # where batch normalisation has them
+        normalised = self.norm(acc) if self.training else self.normalise(acc)
+        active = torch.as_tensor(self.activation(normalised)).to(acc.dtype)
+        return active.movedim(1, self.neurons_axis)
 
     def normalise(self, acc: Tensor) -> Tensor:
-        """Return the normalised sums by the running statistics, in double precision."""
+        """Return the sums ``[N, out, ...]`` normalised by the running statistics, in double."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None and variance is not None
         spread = [-1] + [1] * (acc.dim() - 2)  # neurons are the second dimension
@@ -73,7 +76,7 @@ class Hidden(Block):
         assert mean is not None and variance is not None
         count, total, squares = 0, torch.zeros_like(mean).double(), torch.zeros_like(mean).double()
         for bits in inputs:
-            acc = self.sums(bits).double().transpose(0, 1).flatten(1).t()
+            acc = self.sums(bits).double().movedim(self.neurons_axis, 0).flatten(1).t()
             count += len(acc)
             total += acc.sum(dim=0)
             squares += (acc * acc).sum(dim=0)

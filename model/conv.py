@@ -14,6 +14,13 @@ from htaflow.model.layers import binary_linear
 from htaflow.model.surrogates import Surrogate
 
 
+def require_window(kernel: int, stride: int) -> None:
+    """Raise ``ValueError`` if ``kernel`` or ``stride``, in pixels, is below 1."""
+    for what, pixels in (("kernel", kernel), ("stride", stride)):
+        if pixels < 1:
+            raise ValueError(f"{what} is {pixels}; use at least 1")
+
+
 class BinaryConv2d(Hidden):
     """Sums over windows, batch normalisation, HTAF: a layer of binary neurons over an image.
 
@@ -34,6 +41,8 @@ class BinaryConv2d(Hidden):
         start_fan_in: where the annealing of the fan-in begins.
     """
 
+    neurons_axis = 1
+
     def __init__(
         self,
         in_channels: int,
@@ -47,11 +56,11 @@ class BinaryConv2d(Hidden):
         fan_in: int | None = None,
         start_fan_in: int | None = None,
     ) -> None:
-        if min(kernel, stride) < 1 or not 0 <= padding < kernel or pad_bit not in (0, 1):
-            raise ValueError(
-                f"kernel {kernel} and stride {stride} must be at least 1, padding {padding} from 0 "
-                f"to kernel - 1, pad_bit {pad_bit} 0 or 1"
-            )
+        require_window(kernel, stride)
+        if not 0 <= padding < kernel:
+            raise ValueError(f"padding is {padding}; use 0 to {kernel - 1}, less than the kernel")
+        if pad_bit not in (0, 1):
+            raise ValueError(f"pad_bit is {pad_bit}; use 0 or 1")
         window = in_channels * kernel * kernel
         super().__init__(binary_linear(window, out_channels, fan_in, start_fan_in), activation)
         self.norm = nn.BatchNorm2d(out_channels)
@@ -100,8 +109,7 @@ class MaxPool2d(Block):
         super().__init__()
         self.kernel = kernel
         self.stride = kernel if stride is None else stride
-        if min(self.kernel, self.stride) < 1:
-            raise ValueError(f"kernel {kernel} and stride {self.stride} must be at least 1")
+        require_window(kernel, self.stride)
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the largest activations."""

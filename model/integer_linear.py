@@ -99,10 +99,12 @@ class IntegerLinear(nn.Module):
         shared: bool = False,
     ) -> None:
         super().__init__()
-        if min(in_features, out_features, high, 1 if fan_in is None else fan_in) < 1:
-            raise ValueError(
-                f"sizes must be at least 1, not {in_features}, {out_features}, {high} and {fan_in}"
-            )
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"sizes must be at least 1, not {in_features} and {out_features}")
+        if fan_in is not None and fan_in < 1:
+            raise ValueError(f"fan_in must be at least 1, not {fan_in}")
+        if high < 1:
+            raise ValueError(f"high, the largest value that comes in, is {high}; use at least 1")
         if bits not in WEIGHT_BITS:
             raise ValueError(f"weights have 2 to 8 bits, not {bits}")
         self.in_features = in_features

@@ -1,11 +1,11 @@
 """Recipes that cannot be built: what is wrong, in which layer, and what to do."""
 
-from typing import get_args
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.integer.concepts import name_problems
+from htaflow.model.integer.steps import MAX_STEPS
 from htaflow.model.integer_linear import WEIGHT_BITS
-from htaflow.model.layers import WeightGradient
 from htaflow.model.recipe import (
     ConceptNeurons,
     Conv,
@@ -22,10 +22,8 @@ def check_recipe(recipe: Recipe) -> None:
     layers = {layer_name(index, layer): layer for index, layer in enumerate(recipe.hidden, 1)}
     if not layers:
         raise BadInputError(f"recipe '{recipe.name}': it has no hidden layers; use at least one")
-    if recipe.steps is not None and recipe.steps < 1:
-        raise BadInputError(
-            f"recipe '{recipe.name}', layer 'steps': {recipe.steps} steps a frame; use at least 1"
-        )
+    _check_settings(recipe)
+    _check_steps(recipe)
     bits = {n: hidden.bits for n, hidden in layers.items() if isinstance(hidden, HeavisideNeurons)}
     if recipe.head_bits is not None:
         bits["scores"] = recipe.head_bits
@@ -85,13 +83,44 @@ def layer_name(index: int, layer: HiddenLayer) -> str:
     return f"{kind}{index}"
 
 
+def _check_settings(recipe: Recipe) -> None:
+    """Raise ``BadInputError`` for a choice that there is not, or a number that is too small."""
+    for name, hint in get_type_hints(Recipe).items():
+        known, value = get_args(hint), getattr(recipe, name)
+        if get_origin(hint) is Literal and value not in known:
+            raise BadInputError(
+                f"recipe '{recipe.name}': no {name} '{value}'{nearest(str(value), known)}"
+            )
+    for name in ("thresholds", "epochs", "batch"):
+        if getattr(recipe, name) < 1:
+            raise BadInputError(
+                f"recipe '{recipe.name}': {name} is {getattr(recipe, name)}; use at least 1"
+            )
+
+
+def _check_steps(recipe: Recipe) -> None:
+    """Raise ``BadInputError`` if frames cannot be presented as ``recipe`` says."""
+    if recipe.steps is None:
+        if recipe.coding != "direct":
+            raise BadInputError(
+                f"recipe '{recipe.name}': coding '{recipe.coding}' is of steps; say how many, or "
+                "use 'direct'"
+            )
+        return
+    if not 1 <= recipe.steps <= MAX_STEPS:
+        raise BadInputError(
+            f"recipe '{recipe.name}', layer 'steps': {recipe.steps} steps a frame; use at least 1, "
+            f"at most {MAX_STEPS}"
+        )
+    if recipe.refinement is not None:
+        raise BadInputError(
+            f"recipe '{recipe.name}', layer 'steps': what goes step by step cannot be refined as "
+            "truth tables; remove the refinement"
+        )
+
+
 def _check_weights(recipe: Recipe) -> None:
     """Raise ``BadInputError`` if the signs of ``recipe`` cannot pass gradients on as it says."""
-    known = get_args(WeightGradient)
-    if recipe.weights not in known:
-        raise BadInputError(
-            f"recipe '{recipe.name}': no weights '{recipe.weights}'{nearest(recipe.weights, known)}"
-        )
     signs = recipe.head == "scores" and recipe.head_bits is None
     signs |= any(not isinstance(layer, HeavisideNeurons | Pool) for layer in recipe.hidden)
     if recipe.weights == "htaf" and not signs:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from htaflow.model import network
 from htaflow.model.activation import HTAF
 from htaflow.model.block import Block, integer_weights, require_finite
-from htaflow.model.integer.spiking import find_leak
+from htaflow.model.integer.spiking import MAX_FRACTION, find_leak
 from htaflow.model.layers import BinaryLinear
 from htaflow.model.surrogates import Surrogate
 
@@ -35,6 +35,8 @@ class Steps(Block):
         super().__init__()
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")
+        if coding not in ("direct", "split"):
+            raise ValueError(f"coding is '{coding}'; use 'direct' or 'split'")
         self.steps = steps
         self.coding: Literal["direct", "split"] = coding
 
@@ -86,7 +88,7 @@ class Spiking(Block):
 
     Raises:
         BadInputError: ``beta`` is no leak that a shift can do.
-        ValueError: there is no such ``reset_mechanism``, or ``fraction`` is negative.
+        ValueError: there is no such ``reset_mechanism``, or ``fraction`` is not 0 to 30.
     """
 
     mean: Tensor
@@ -105,8 +107,8 @@ class Spiking(Block):
         super().__init__()
         if reset_mechanism not in ("subtract", "zero"):
             raise ValueError(f"reset_mechanism is '{reset_mechanism}'; use 'subtract' or 'zero'")
-        if fraction < 0:
-            raise ValueError(f"fraction is {fraction} bits; use 0 or more")
+        if not 0 <= fraction <= MAX_FRACTION:
+            raise ValueError(f"fraction is {fraction} bits; use 0 to {MAX_FRACTION}")
         self.linear = linear
         self.activation = activation
         self.beta = beta
@@ -121,13 +123,18 @@ class Spiking(Block):
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def forward(self, bits: Tensor) -> Tensor:
-        """Return the spikes of each step."""
+        """Return the spikes of each step.
+
+        In evaluation membranes are in double precision, which holds every integer that they can be.
+        """
         # Under direct coding all steps have the same sums: they are computed once.
         same = bits.stride(1) == 0
         acc = F.linear(bits[:, :1] if same else bits, self.linear.weight)
         if self.training:
             self._observe(acc.detach().flatten(0, 1))
         threshold, current = self.integers()
+        if not self.training:
+            acc, threshold, current = acc.double(), threshold.double(), current.double()
         scale = 1.0 / threshold.detach()
         fed = (acc * 2**self.fraction + current).expand(-1, bits.shape[1], -1)
         membrane = torch.zeros_like(fed[:, 0])
@@ -142,7 +149,7 @@ class Spiking(Block):
                     membrane = membrane - spiked * threshold
             membrane = membrane + fed[:, step]
             spikes.append(self.activation((membrane - threshold) * scale))
-        return torch.stack(spikes, dim=1)
+        return torch.stack(spikes, dim=1).to(bits.dtype)
 
     def integers(self) -> tuple[Tensor, Tensor]:
         """Return thresholds and currents ``[out]``, integers in units of ``2**-fraction``."""

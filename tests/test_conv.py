@@ -188,10 +188,17 @@ def test_gradients_reach_every_parameter(rng):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kernel": 0}, {"stride": 0}, {"padding": 3}, {"pad_bit": 2}, {"padding": -1}]
+    ("wrong", "words"),
+    [
+        ({"kernel": 0}, "kernel is 0; use at least 1"),
+        ({"stride": 0}, "stride is 0; use at least 1"),
+        ({"padding": 3}, "padding is 3; use 0 to 2, less than the kernel"),
+        ({"padding": -1}, "padding is -1; use 0 to 2"),
+        ({"pad_bit": 2}, "pad_bit is 2; use 0 or 1"),
+    ],
 )
-def test_bad_geometry_is_refused(wrong):
-    with pytest.raises(ValueError, match="must be at least 1"):
+def test_bad_geometry_is_refused(wrong, words):
+    with pytest.raises(ValueError, match=words):
         BinaryConv2d(
             **({"in_channels": 2, "out_channels": 2, "kernel": 3, "activation": HTAF()} | wrong)
         )

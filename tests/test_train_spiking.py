@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from htaflow.model.activation import HTAF
 from htaflow.model.assemble import build_model
 from htaflow.model.binary_network import BinaryNetwork
-from htaflow.model.block import GroupSum
+from htaflow.model.block import GroupSum, Hidden
 from htaflow.model.dataset import make_dataset
 from htaflow.model.encode import Encoder, rate_thresholds
 from htaflow.model.errors import BadInputError, MismatchError
+from htaflow.model.fit import calibrate, encode
 from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lower import lower, prove
 from htaflow.model.network import Network
+from htaflow.model.recipe import HeavisideNeurons, Neurons, SpikingNeurons
 from htaflow.model.spiking import Accumulate, Spiking, Steps
 from htaflow.model.surrogates import SURROGATES, Surrogate
 from htaflow.model.zoo import find_recipe
@@ -63,6 +65,37 @@ def test_every_spike_of_every_step_is_golden(seed, steps, beta, reset, fraction)
     network = lower(trained, "net")
     classes = prove(trained, network, frames(100, seed + 1))
     assert classes.shape == (100,)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.875])
+def test_membranes_wider_than_single_precision_are_golden(beta):
+    trained = model(3, 9, beta=beta, fraction=23)
+    network = lower(trained, "net")
+    low, high = network.layers[2].membranes(9)
+    assert (high - low).max() > 1 << 26
+    prove(trained, network, frames(300, 4))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [Neurons(9, 4), Neurons(4), HeavisideNeurons(4, 5), HeavisideNeurons(7, normalised=False)],
+)
+def test_neurons_without_a_membrane_are_golden_in_every_step(layer, rng):
+    x, y = rng.integers(0, 16, (60, 8)), np.arange(60) % 3
+    dataset = make_dataset("table", "table", (x[:48], y[:48]), (x[48:], y[48:]))
+    hidden = (SpikingNeurons(12, 4), layer, SpikingNeurons(6))
+    recipe = dataclasses.replace(find_recipe("digits-snn"), hidden=hidden, steps=4)
+    trained = build_model(recipe, dataset, 0)
+    trained.train()
+    trained(torch.as_tensor(dataset.x_train)).sum().backward()
+    calibrate(trained, encode(trained.encoder, dataset.x_train))
+    if isinstance(trained.hidden2, Hidden):
+        bits = trained.hidden1(trained.steps(trained.encode(torch.as_tensor(dataset.x_train))))
+        sums = trained.hidden2.sums(bits).flatten(0, 1)
+        assert torch.allclose(trained.hidden2.norm.running_mean, sums.mean(dim=0), atol=1e-5)
+    network = lower(trained, "net")
+    assert network.values["hidden2"].steps == 4
+    prove(trained, network, dataset.x_test)
 
 
 def test_a_difference_is_named_with_its_step():

@@ -34,6 +34,7 @@ __all__ = [
     "MAX_FEATURES",
     "MAX_FEATURE_BITS",
     "MAX_LOOKUP_INPUTS",
+    "NAME_RULE",
     "Accumulate",
     "ArgMax",
     "Concepts",
@@ -197,7 +198,7 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
     """Return every problem of a chain of layers, first to last; an empty list means valid."""
     found = []
     if not is_name(name):
-        found.append(Problem("network", f"its name is {shown(name)}", _NAME_RULE))
+        found.append(Problem("network", f"its name is {shown(name)}", NAME_RULE))
     if not layers or not isinstance(layers[0], FirstLayer):
         what = "its first layer is not an Encode or a Quantise"
         found.append(Problem("network", what, "start with one"))
@@ -218,7 +219,7 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
     for index, layer in enumerate(layers):
         where = _where(index, layer)
         if not is_name(layer.name):
-            found.append(Problem(where, f"its name is {shown(layer.name)}", _NAME_RULE))
+            found.append(Problem(where, f"its name is {shown(layer.name)}", NAME_RULE))
         if layer.name in seen:
             found.append(Problem(where, "its name is used twice", "rename one"))
         seen.add(layer.name)
@@ -273,7 +274,7 @@ MAX_PROBLEMS_A_LAYER = 20
 MAX_PROBLEMS_SHOWN = 40
 _AFTER_CONCEPTS = (Dense, Lookup, GroupSum, ArgMax)
 _SUM_STEPS = "put an Accumulate after the steps"
-_NAME_RULE = (
+NAME_RULE = (
     "use a lower-case letter, then at most 39 letters, digits or _; not clk, rst, top, nor layers, "
     "alone or with a number"
 )

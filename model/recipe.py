@@ -96,7 +96,7 @@ class Recipe:
     """Everything that, with data and a seed, determines a trained model.
 
     Args:
-        name: how the command line calls it.
+        name: how the command line calls it, and with underscores for hyphens, the network.
         description: one line for people.
         thresholds: comparisons a feature in the encoder, at most.
         encoding: where they are put, see :mod:`htaflow.model.encode`.
@@ -155,6 +155,11 @@ class Recipe:
     feature_bits: int | None = None
     head_bits: int | None = None
     weights: WeightGradient = "straight-through"
+
+
+def network_name(recipe: Recipe) -> str:
+    """Return what the network of ``recipe`` is called: as the recipe, with underscores."""
+    return recipe.name.replace("-", "_")
 
 
 def refined_recipe(recipe: Recipe, epochs: int) -> Recipe:

@@ -6,6 +6,7 @@ from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.integer.concepts import name_problems
 from htaflow.model.integer.steps import MAX_STEPS
 from htaflow.model.integer_linear import WEIGHT_BITS
+from htaflow.model.network import NAME_RULE, is_name
 from htaflow.model.recipe import (
     ConceptNeurons,
     Conv,
@@ -14,6 +15,7 @@ from htaflow.model.recipe import (
     Pool,
     Recipe,
     SpikingNeurons,
+    network_name,
 )
 
 
@@ -84,7 +86,11 @@ def layer_name(index: int, layer: HiddenLayer) -> str:
 
 
 def _check_settings(recipe: Recipe) -> None:
-    """Raise ``BadInputError`` for a choice that there is not, or a number that is too small."""
+    """Raise ``BadInputError`` for a name, a choice or a number that cannot be."""
+    if not is_name(network_name(recipe)):
+        raise BadInputError(
+            f"recipe '{recipe.name}': its name cannot be that of a network; {NAME_RULE}"
+        )
     for name, hint in get_type_hints(Recipe).items():
         known, value = get_args(hint), getattr(recipe, name)
         if get_origin(hint) is Literal and value not in known:

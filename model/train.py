@@ -21,7 +21,7 @@ from htaflow.model.fit import accuracy, calibrate, encode, fit
 from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.recipe import Recipe, described, refined_recipe
+from htaflow.model.recipe import Recipe, described, network_name, refined_recipe
 from htaflow.model.results import Training, read_json
 from htaflow.model.zoo import find_recipe
 
@@ -29,7 +29,7 @@ MODES = ("hard", "smooth")
 
 
 def train(
-    model: str,
+    model: str | Recipe,
     data: str | Path,
     out: Path,
     *,
@@ -47,7 +47,7 @@ def train(
     have not changed since ``train.json`` was written returns what is stored there.
 
     Args:
-        model: a name in the zoo.
+        model: a name in the zoo, or a recipe of your own; its name is that of the network, too.
         data: what :func:`htaflow.model.data.load` takes.
         out: the run directory; made if need be.
         mode: forward through the step, or through HTAF with the step at the end.
@@ -67,7 +67,7 @@ def train(
             of another training, or training diverged.
         MismatchError: the integer network differs from the hard model: a fault of htaflow.
     """
-    recipe = find_recipe(model)
+    recipe = find_recipe(model) if isinstance(model, str) else model
     if mode not in MODES:
         raise BadInputError(f"no mode '{mode}'{nearest(mode, MODES)}")
     epochs = recipe.epochs if epochs is None else epochs
@@ -86,13 +86,10 @@ def train(
         "versions": versions,
     }
     with alone(out, lambda: progress(f"train: waiting for another step in {out}")):
-        return _train(
-            model, data, out, recipe, dataset, configuration, resume=resume, progress=progress
-        )
+        return _train(data, out, recipe, dataset, configuration, resume=resume, progress=progress)
 
 
 def _train(
-    model: str,
     data: str | Path,
     out: Path,
     recipe: Recipe,
@@ -111,14 +108,14 @@ def _train(
         if stored is not None:
             progress("train: unchanged")
             return stored
-        _refuse_another(out, {"model": model, "data": str(data), "mode": mode, "seed": seed})
+        _refuse_another(out, {"model": recipe.name, "data": str(data), "mode": mode, "seed": seed})
     checkpoints = [out / "checkpoint.safetensors", out / "checkpoint-tables.safetensors"]
     if not resume:
         _remove(checkpoints)
 
     progress(
-        f"{model} on {dataset.name}: {len(dataset.x_train)} frames of {dataset.features} features, "
-        f"{len(dataset.classes)} classes, {len(dataset.x_test)} test frames"
+        f"{recipe.name} on {dataset.name}: {len(dataset.x_train)} frames of {dataset.features} "
+        f"features, {len(dataset.classes)} classes, {len(dataset.x_test)} test frames"
     )
     trained = build_model(recipe, dataset, seed)
     with _one_thread():
@@ -158,7 +155,7 @@ def _train(
     own = accuracy(trained, x_test, y_test, mode=mode)
     calibrate(trained, x_train)
     hard = accuracy(trained, x_test, y_test)
-    network = lower(trained, model.replace("-", "_"))
+    network = lower(trained, network_name(recipe))
     classes = prove(trained, network, dataset.x_test)
     exemplars = None if network.concepts is None else find_exemplars(network, dataset.x_train)
     golden = float(np.mean(classes == dataset.y_test))
@@ -174,7 +171,8 @@ def _train(
     if exemplars is not None:
         save_exemplars(exemplars, network, out / "concepts.npz")
     result = {
-        "model": model,
+        "model": recipe.name,
+        "recipe": configuration["recipe"],
         "data": str(data),
         "mode": mode,
         "seed": seed,

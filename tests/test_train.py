@@ -53,6 +53,26 @@ def change(path, alter):
     save_file(tensors, path, metadata=metadata)
 
 
+def test_a_recipe_of_ones_own_trains_like_one_of_the_zoo(tmp_path, tiny):
+    mine = dataclasses.replace(tiny, name="my-own", epochs=1)
+    result = train(mine, "digits", tmp_path / "mine")
+    assert (result["model"], result["recipe"]["name"]) == ("my-own", "my-own")
+    network = load_network(tmp_path / "mine" / "network.safetensors")
+    assert network.name == "my_own"
+    train("tiny", "digits", tmp_path / "tiny", epochs=1)
+    zoos = load_network(tmp_path / "tiny" / "network.safetensors")
+    for one, other in zip(network.layers, zoos.layers, strict=True):
+        assert one.scalars == other.scalars
+        assert all(np.array_equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+
+
+@pytest.mark.parametrize("name", ["My net", "", "x" * 41, "top"])
+def test_a_recipe_whose_name_no_network_can_have_is_refused(name, tmp_path, tiny):
+    with pytest.raises(BadInputError, match="its name cannot be that of a network; use a lower"):
+        train(dataclasses.replace(tiny, name=name), "digits", tmp_path)
+    assert not (tmp_path / "train.json").exists()
+
+
 @pytest.mark.parametrize("mode", ["hard", "smooth"])
 def test_training_leaves_a_proved_network_and_its_test_set(tmp_path, mode):
     said: list[str] = []

@@ -284,6 +284,7 @@ def test_a_membrane_of_31_bits_is_followed_and_takes_no_memory() -> None:
         "lif.beta": 15 / 16,
         "lif.threshold": 2.0,
         "lif.reset_mechanism_val": 0,
+        "lif.graded_spikes_factor": 1.0,
     }
     network = from_snntorch(state, encode(16, 1), steps=7)
     layer = network.layers[2]

@@ -299,3 +299,4 @@ def test_a_membrane_of_31_bits_is_followed_and_takes_no_memory() -> None:
     assert peak < 1 << 20
     proof = proofs_of(network, generate(network))["spikes"]
     assert "more than 4000000 values" in proof.open
+    assert "its membranes have up to 31 bits, and about 20 is the most" in proof.open

@@ -590,9 +590,16 @@ class _Prover:
         memory = [*state, *spiked]
         names = {bit: bdd.var(count + index) for index, bit in enumerate(memory)}
         membranes = [[names[bit] for bit in bits] for bits in _split(state, shapes)]
-        spikes, after, counts = define_step(
-            bdd, layer, fed, membranes, [names[bit] for bit in spiked], shapes, sums=sums
-        )
+        try:
+            spikes, after, counts = define_step(
+                bdd, layer, fed, membranes, [names[bit] for bit in spiked], shapes, sums=sums
+            )
+        except TooLargeError as error:
+            widest = max(shape.width for shape in shapes)
+            raise _OpenError(
+                f"{error}; its membranes have up to {widest} bits, and about 20 is the most: use "
+                "fewer steps, less fraction or a smaller beta"
+            ) from None
         kept = after
         if layer.reset == "zero":
             kept = [

@@ -1,13 +1,16 @@
 """Import of networks trained with snnTorch: stacks of ``Linear`` and ``Leaky``.
 
-Nothing of snnTorch is needed: a module is known by its attributes, a state dict by its keys
-(https://snntorch.readthedocs.io). Everything is exact: with ``steps`` steps a frame, the integer
-network spikes where snnTorch does, if that computes in numbers that hold its membranes exactly.
+Nothing of snnTorch is needed: a module is known by its type's name and its attributes, a state
+dict by its keys (https://snntorch.readthedocs.io). Everything is exact: with ``steps`` steps a
+frame, the integer network spikes where snnTorch, of version 0.8 or later, does, if that computes in
+numbers that hold its membranes exactly. A state dict does not hold all that this takes:
+:func:`from_snntorch` says what is taken for granted.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,8 +29,12 @@ _TOO_LARGE = 1 << 31
 """No membrane takes as much, in units of a sum."""
 _RESETS = ("subtract", "zero", "none")
 """snnTorch's reset mechanisms, in the order of its ``reset_mechanism_val``."""
-_OTHERS = ("alpha", "recurrent", "beta1", "V")
-"""What neurons have that are no ``Leaky``."""
+_LINEAR = ("weight", "bias")
+"""What a state dict holds of a ``Linear``."""
+_LEAKY = ("beta", "threshold", "reset_mechanism_val", "graded_spikes_factor", "mem")
+"""What a state dict holds of a ``Leaky``; the last in some versions alone."""
+_SETTINGS = {"inhibition": False, "state_quant": False, "reset_delay": True}
+"""What of a ``Leaky`` stands in no state dict, and must be as it is by default."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,12 @@ def from_snntorch(
 
     The class is the output neuron that spikes most. Each step is fed the same bits of ``encode``.
 
+    A module says all that its neurons do, except what ``spike_grad`` yields in the forward pass:
+    1 above 0, else 0, as all of snnTorch's. A state dict looks the same for a ``DeltaLeaky``, for a
+    ``Leaky`` with ``reset_delay=False``, ``inhibition=True`` or a ``state_quant``, and for one of
+    snnTorch 0.6 and 0.7, which reset otherwise: it is taken for that of a ``Leaky`` without any of
+    this. Give the module if it may be another.
+
     Args:
         stack: a module with children such as ``nn.Sequential``, a list of modules, or a state
             dict, whose order counts.
@@ -66,8 +79,9 @@ def from_snntorch(
         name: of the network.
 
     Raises:
-        BadInputError: names what is no ``Linear`` or ``Leaky``, a weight that ``scale`` does not
-            make whole, or a beta that is no leak, with the nearest that is.
+        BadInputError: names what is no ``Linear`` or ``Leaky``, what of a ``Leaky`` cannot be
+            imported, a weight that ``scale`` does not make whole or that takes more than 8 bits, or
+            a beta that is no leak, with the nearest that is.
     """
     if not 0 < scale < math.inf:
         raise BadInputError(f"scale is {scale}; use a number above 0")
@@ -90,6 +104,17 @@ def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
     for key, value in state.items():
         module, _, parameter = key.rpartition(".")
         modules.setdefault(module, {})[parameter] = value
+    for (module, given), (after, _) in pairwise([*modules.items(), ("", {})]):
+        name = shown(module)[1:-1]
+        kind, known = ("Leaky", _LEAKY) if "beta" in given else ("Linear", _LINEAR)
+        more = [parameter for parameter in given if parameter not in known]
+        if module and after.startswith(f"{module}."):  # a part, such as a recurrent one
+            more.append(after[len(module) + 1 :])
+        if more:
+            raise BadInputError(
+                f"'{name}' has {shown(more[0])}, so it is no {kind}; give a stack of Linear and "
+                "Leaky"
+            )
     return _paired([(shown(module)[1:-1], given) for module, given in modules.items()])
 
 
@@ -101,11 +126,13 @@ def _from_modules(stack: Any) -> list[_Pair]:
         kind = type(module).__name__
         if kind in _PASSING:
             continue
-        wanted = ("weight", "bias", "beta", "threshold", "reset_mechanism", "reset_delay")
-        extra = ("graded_spikes_factor", "inhibition", "state_quant", *_OTHERS)
-        given = {
-            label: getattr(module, label) for label in wanted + extra if hasattr(module, label)
-        }
+        labels = (*_LEAKY, *_SETTINGS, "reset_mechanism") if kind == "Leaky" else _LINEAR
+        given = {label: getattr(module, label) for label in labels if hasattr(module, label)}
+        if kind == "Leaky" and "reset_delay" not in given:
+            raise BadInputError(
+                f"'{key} ({kind})' has no reset_delay, as before snnTorch 0.8, which resets "
+                "otherwise; use 0.8 or later"
+            )
         modules.append((f"{key} ({kind})", given))
     return _paired(modules)
 
@@ -129,22 +156,22 @@ def _paired(modules: list[tuple[str, dict[str, Any]]]) -> list[_Pair]:
 
 def _pair(linear: str, weights: dict[str, Any], leaky: str, given: dict[str, Any]) -> _Pair:
     weight = _array(weights["weight"], linear)
-    if weight.ndim != 2:
+    if weight.ndim != 2 or not weight.size:
         raise BadInputError(
             f"'{linear}' has weights of shape {list(weight.shape)}; only Linear layers can be "
             "imported"
         )
-    for label in _OTHERS:
-        if label in given:
-            raise BadInputError(f"'{leaky}' has '{label}', so it is no Leaky; use snn.Leaky")
-    for label, usual in (("inhibition", False), ("state_quant", False), ("reset_delay", True)):
+    for label in _LEAKY[:-1]:
+        if label not in given:
+            raise BadInputError(f"'{leaky}' lacks '{label}'; use a Leaky of snnTorch 0.8 or later")
+    for label, usual in _SETTINGS.items():
         if bool(np.any(given.get(label, usual))) != usual:
             raise BadInputError(f"'{leaky}' has {label}={given[label]}; train with {usual}")
-    if not (_array(given.get("graded_spikes_factor", 1.0), leaky) == 1).all():
+    if not (_array(given["graded_spikes_factor"], leaky) == 1).all():
         raise BadInputError(f"'{leaky}' has graded spikes; train with graded_spikes_factor=1")
     reset = given.get("reset_mechanism")
     if reset is None:
-        number = _array(given.get("reset_mechanism_val", 0), leaky)
+        number = _array(given["reset_mechanism_val"], leaky)
         known = [name for index, name in enumerate(_RESETS) if (number == index).all()]
         reset = known[0] if number.size and known else "unknown"
     if reset not in _RESETS:
@@ -152,26 +179,33 @@ def _pair(linear: str, weights: dict[str, Any], leaky: str, given: dict[str, Any
     if reset == "none":
         raise BadInputError(f"'{leaky}' has no reset; train with 'subtract' or 'zero'")
     bias = None if weights.get("bias") is None else _array(weights["bias"], linear)
-    threshold = _array(given.get("threshold", 1.0), leaky)
     if bias is not None and bias.shape != (len(weight),):
         raise BadInputError(f"'{linear}' has {bias.size} biases for {len(weight)} neurons")
-    if threshold.size not in (1, len(weight)):
-        raise BadInputError(f"'{leaky}' has {threshold.size} thresholds for {len(weight)} neurons")
     return _Pair(
         linear,
         leaky,
         weight,
         bias,
-        _array(given["beta"], leaky),
-        threshold,
+        _of_neurons(given["beta"], "beta", leaky, len(weight)),
+        _of_neurons(given["threshold"], "threshold", leaky, len(weight)),
         str(reset),
         str(getattr(weights["weight"], "dtype", "")).endswith("float32"),
     )
 
 
+def _of_neurons(value: Any, what: str, leaky: str, neurons: int) -> Array:
+    """Return a parameter of ``neurons`` neurons, ``[neurons]``. Raises ``BadInputError``."""
+    array = _array(value, leaky)
+    if array.size != 1 and array.shape != (neurons,):
+        raise BadInputError(
+            f"'{leaky}' has a {what} of shape {list(array.shape)} for {neurons} neurons; give one "
+            "number, or one for each neuron"
+        )
+    return np.broadcast_to(array.reshape(-1), (neurons,))
+
+
 def _spiking(pair: _Pair, name: str, scale: float, steps: int) -> Spiking:
     """Return the integer layer ``name`` of a pair."""
-    neurons = len(pair.weight)
     betas = np.unique(np.clip(pair.beta, 0, 1))
     if len(betas) != 1:
         raise BadInputError(f"'{pair.leaky}' has neurons of different beta; use one for all")
@@ -187,8 +221,7 @@ def _spiking(pair: _Pair, name: str, scale: float, steps: int) -> Spiking:
             f"behind the point, and {MAX_FRACTION} is the most: use fewer steps or a smaller beta"
         )
     weights = _whole(pair.weight, scale, f"{pair.linear}.weight", single=pair.single)
-    threshold = np.broadcast_to(pair.threshold.reshape(-1), (neurons,))
-    drops = _whole(threshold, scale, f"{pair.leaky}.threshold", single=pair.single) << fraction
+    drops = _whole(pair.threshold, scale, f"{pair.leaky}.threshold", single=pair.single) << fraction
     biases = None
     if pair.bias is not None and pair.bias.any():
         biases = _whole(pair.bias, scale, f"{pair.linear}.bias", single=pair.single) << fraction

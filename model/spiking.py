@@ -82,13 +82,15 @@ class Spiking(Block):
     Args:
         linear: the weights, ``[out, in]``; a bit counts as 0 or 1.
         activation: HTAF, or a surrogate.
-        beta: what is left of a membrane after a step: ``1 - 2**-k``, or 1 for no leak.
+        beta: what is left of a membrane after a step: ``1 - 2**-k``, or 1 for no leak. A number, or
+            a tensor of one.
         reset_mechanism: ``"subtract"`` (the threshold) or ``"zero"``.
         fraction: bits of thresholds, currents and membranes below 1.
 
     Raises:
         BadInputError: ``beta`` is no leak that a shift can do.
-        ValueError: there is no such ``reset_mechanism``, or ``fraction`` is not 0 to 30.
+        ValueError: there is no such ``reset_mechanism``, ``fraction`` is not 0 to 30, or ``beta``
+            holds more than one number.
     """
 
     mean: Tensor
@@ -100,7 +102,7 @@ class Spiking(Block):
         linear: BinaryLinear,
         activation: HTAF | Surrogate,
         *,
-        beta: float = 1.0,
+        beta: float | Tensor = 1.0,
         reset_mechanism: Literal["subtract", "zero"] = "subtract",
         fraction: int = 1,
     ) -> None:
@@ -109,10 +111,14 @@ class Spiking(Block):
             raise ValueError(f"reset_mechanism is '{reset_mechanism}'; use 'subtract' or 'zero'")
         if not 0 <= fraction <= MAX_FRACTION:
             raise ValueError(f"fraction is {fraction} bits; use 0 to {MAX_FRACTION}")
+        if isinstance(beta, Tensor):
+            if beta.numel() != 1:
+                raise ValueError(f"beta has shape {list(beta.shape)}; use one for all neurons")
+            beta = beta.item()
         self.linear = linear
         self.activation = activation
-        self.beta = beta
-        self.leak = find_leak(beta)
+        self.beta = float(beta)
+        self.leak = find_leak(self.beta)
         self.reset_mechanism = reset_mechanism
         self.fraction = fraction
         neurons = linear.out_features

@@ -106,6 +106,12 @@ def test_a_function_that_is_too_large_is_refused() -> None:
         multiply(Bdd(2000), 12)
 
 
+def test_a_sum_of_too_many_values_is_refused() -> None:
+    bdd = Bdd(2000)
+    with pytest.raises(TooLargeError, match="more than 2000 values"):
+        bdd.of_sum([(bdd.var(bit), 1 << bit) for bit in range(12)], 0, lambda total: total & 1)
+
+
 def test_sums_of_functions_are_refused() -> None:
     bdd = Bdd()
     with pytest.raises(ValueError, match="of variables"):

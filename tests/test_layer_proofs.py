@@ -1,15 +1,18 @@
 """Every neuron is proved, and a fault in any kind of layer is found and named."""
 
 import re
+import tracemalloc
 from collections.abc import Iterator
 
 import networks
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.gates import read_gates
-from htaflow.flows.proof.layers import LayerProof, prove_layers
+from htaflow.flows.proof.layers import LayerProof, _stays_within, prove_layers
 from htaflow.hw.target import TARGETS
 from htaflow.hw.verilog import Design, generate
 from htaflow.model.network import (
@@ -27,6 +30,7 @@ from htaflow.model.network import (
     Steps,
     Unflatten,
 )
+from htaflow.model.snntorch import from_snntorch
 
 
 @pytest.fixture(autouse=True)
@@ -229,3 +233,70 @@ def test_a_membrane_that_is_not_cleared_is_found() -> None:
     design = generate(network)
     text = changed(design.text, r"at == 2'h2", "at == 2'h1")
     assert "spikes" in open_ones(proofs_of(network, design, text))
+
+
+def reached_one_by_one(layer: Spiking, steps: int) -> list[set[int]]:
+    """Every value of each membrane in ``steps`` steps, if any current in its bounds can come."""
+    least, most = layer.currents
+    found = []
+    for n in range(len(least)):
+        now, ever = {0}, {0}
+        for step in range(steps):
+            after = set()
+            for v in now:
+                rest = v if layer.leak is None else v - v // 2**layer.leak
+                if step and v >= layer.thresholds[n]:
+                    rest = 0 if layer.reset == "zero" else rest - int(layer.resets[n])
+                after |= set(range(rest + int(least[n]), rest + int(most[n]) + 1))
+            now, ever = after, ever | after
+        found.append(ever)
+    return found
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_a_membranes_range_holds_if_no_value_leaves_it_and_only_then(seed: int, steps: int) -> None:
+    layer = networks.random_spiking(np.random.default_rng(seed), "spikes", 4, 3, fan_in=3)
+    reached = reached_one_by_one(layer, steps)
+    low = np.array([min(values) for values in reached])
+    high = np.array([max(values) for values in reached])
+    assert _stays_within(layer, steps, low, high)
+    assert _stays_within(layer, steps, *layer.membranes(steps))
+    for n in range(3):
+        one = np.arange(3) == n
+        assert not _stays_within(layer, steps, low + one, high)
+        assert not _stays_within(layer, steps, low, high - one)
+
+
+def test_a_leak_that_leaves_gaps_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = spiking().layers[2]
+    assert isinstance(layer, Spiking)
+    far = np.full(3, 1 << 20)
+    assert _stays_within(layer, 3, -far, far)
+    monkeypatch.setattr(Spiking, "rest", lambda self, v, spikes, neurons: 2 * v)
+    assert not _stays_within(layer, 3, -far, far)
+
+
+def test_a_membrane_of_31_bits_is_followed_and_takes_no_memory() -> None:
+    weights = np.random.default_rng(1).choice([-1.0, 1.0], (2, 16))
+    state = {
+        "fc.weight": weights,
+        "lif.beta": 15 / 16,
+        "lif.threshold": 2.0,
+        "lif.reset_mechanism_val": 0,
+        "lif.graded_spikes_factor": 1.0,
+    }
+    network = from_snntorch(state, encode(16, 1), steps=7)
+    layer = network.layers[2]
+    assert isinstance(layer, Spiking)
+    low, high = layer.membranes(7)
+    assert int((high - low).max()).bit_length() == 31
+    tracemalloc.start()
+    assert _stays_within(layer, 7, low, high)
+    assert not _stays_within(layer, 7, low, high - 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    proof = proofs_of(network, generate(network))["spikes"]
+    assert "more than 4000000 values" in proof.open
+    assert "its membranes have up to 31 bits, and about 20 is the most" in proof.open

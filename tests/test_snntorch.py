@@ -14,7 +14,7 @@ from htaflow.model.snntorch import from_snntorch
 
 
 class Leaky(nn.Module):
-    """The attributes and the equations of snntorch.Leaky, as its documentation states them."""
+    """The attributes and the equations of snntorch.Leaky, as those of versions 0.8.0 to 1.0.0."""
 
     def __init__(self, beta, threshold=1.0, reset_mechanism="subtract", **more):
         super().__init__()
@@ -22,8 +22,10 @@ class Leaky(nn.Module):
         self.register_buffer("threshold", torch.as_tensor(threshold))
         number = ["subtract", "zero", "none"].index(reset_mechanism)
         self.register_buffer("reset_mechanism_val", torch.as_tensor(number))
+        self.register_buffer("graded_spikes_factor", torch.as_tensor(1.0))
         self.register_buffer("mem", torch.zeros(1))
         self.reset_mechanism = reset_mechanism
+        self.reset_delay = True
         for name, value in more.items():
             setattr(self, name, value)
 
@@ -37,6 +39,22 @@ class Leaky(nn.Module):
         return (mem > self.threshold).to(mem.dtype), mem
 
 
+class Lapicque(Leaky):
+    """A name and a state dict that are no Leaky's, though the attributes are."""
+
+    def __init__(self):
+        super().__init__(0.5)
+        for name in ("time_step", "R", "C"):
+            self.register_buffer(name, torch.ones(1))
+
+
+def no_delay():
+    """A Leaky as of before snnTorch 0.8."""
+    leaky = Leaky(0.5)
+    del leaky.reset_delay
+    return leaky
+
+
 def encode(bits=6):
     return Encode("encode", bits, 1, False, np.arange(bits), np.ones(bits, int))
 
@@ -47,6 +65,7 @@ def test_a_weight_that_overflows_when_scaled_is_refused_in_words():
         "lif1.beta": 0.5,
         "lif1.threshold": 1.0,
         "lif1.reset_mechanism_val": 0,
+        "lif1.graded_spikes_factor": 1.0,
     }
     with pytest.raises(BadInputError, match=r"'fc1.weight' holds 1e\+308, too large times 4"):
         from_snntorch(state, encode(1), steps=2, scale=4)
@@ -121,14 +140,19 @@ def test_a_module_with_named_children_and_a_list_will_do():
         (stack(beta=0.9), r"'1 \(Leaky\)': beta is 0.9, .* the nearest is 0.875"),
         (stack(reset="none"), r"'1 \(Leaky\)' has no reset; train with 'subtract' or 'zero'"),
         (stack(unit=0.3), r"'0 \(Linear\).weight' holds 0.3 at \[0, 0\], which is no whole"),
-        (stack(beta=torch.tensor([0.5, 0.75])), "neurons of different beta"),
+        ([stack()[0], Leaky([0.5] * 4 + [0.75])], "neurons of different beta"),
         (stack()[:3], r"'2 \(Linear\)' has no Leaky after it"),
         (stack()[1:], r"'1 \(Leaky\)' is no Linear; give a stack"),
         ([nn.Linear(6, 5), nn.ReLU()], r"'1 \(ReLU\)' is no Leaky"),
         ([nn.Conv2d(1, 2, 3), Leaky(0.5)], r"'0 \(Conv2d\)' has weights of shape \[2, 1, 3, 3\]"),
-        ([stack()[0], Leaky(0.5, alpha=0.9)], "has 'alpha', so it is no Leaky"),
         ([stack()[0], Leaky(0.5, reset_delay=False)], "has reset_delay=False; train with True"),
-        ([stack()[0], Leaky(0.5, graded_spikes_factor=2.0)], "has graded spikes"),
+        ([stack()[0], Leaky(0.5, inhibition=True)], "has inhibition=True; train with False"),
+        ([stack()[0], Leaky(0.5, state_quant=torch.round)], "has state_quant=.*; train with False"),
+        ([stack()[0], Leaky(0.5, graded_spikes_factor=torch.tensor(2.0))], "has graded spikes"),
+        ([stack()[0], no_delay()], r"'1 \(Leaky\)' has no reset_delay, as before snnTorch 0.8"),
+        ([stack()[0], Leaky([0.5] * 7)], r"a beta of shape \[7\] for 5 neurons; give one number"),
+        ([stack()[0], Leaky(0.5, [1.0] * 7)], r"a threshold of shape \[7\] for 5 neurons"),
+        ([stack()[0], Leaky(0.5, [[1.0]] * 5)], r"a threshold of shape \[5, 1\] for 5 neurons"),
         ([stack()[0], Leaky(0.5, -1.0)], "'spikes': neuron 0: threshold 0 makes it spike"),
         ([], "there is no Linear with a Leaky after it"),
         ({}, "there is no Linear with a Leaky after it"),
@@ -138,6 +162,49 @@ def test_a_module_with_named_children_and_a_list_will_do():
 def test_what_cannot_be_exact_is_refused(given, words):
     with pytest.raises(BadInputError, match=words):
         from_snntorch(given, encode(), 1)
+
+
+@pytest.mark.parametrize("name", ["Lapicque", "StateLeaky", "DeltaLeaky", "RLeaky", "MyLeaky"])
+def test_a_module_that_has_all_that_a_leaky_has_is_none_by_another_name(name):
+    other = type(name, (Leaky,), {})(0.5)
+    with pytest.raises(BadInputError, match=rf"'1 \({name}\)' is no Leaky; give a stack"):
+        from_snntorch([stack()[0], other], encode(), 4)
+
+
+@pytest.mark.parametrize("key", ["time_step", "R", "C", "tau", "alpha", "V", "reset_delay"])
+def test_a_state_dict_with_what_no_leaky_has_is_refused(key):
+    state = stack().state_dict() | {f"1.{key}": torch.ones(1)}
+    with pytest.raises(BadInputError, match=f"'1' has '{key}', so it is no Leaky"):
+        from_snntorch(state, encode(), 4)
+
+
+def test_what_stands_within_a_neuron_or_a_linear_is_refused():
+    modules = nn.Sequential(nn.Linear(6, 5), Lapicque())
+    with pytest.raises(BadInputError, match="'1' has 'time_step', so it is no Leaky"):
+        from_snntorch(modules.state_dict(), encode(), 4)
+    recurrent = stack()
+    recurrent[1].recurrent = nn.Linear(5, 5)
+    with pytest.raises(BadInputError, match="'1' has 'recurrent', so it is no Leaky"):
+        from_snntorch(recurrent.state_dict(), encode(), 4)
+    masked = stack()
+    masked[0].register_buffer("mask", torch.ones(1))
+    with pytest.raises(BadInputError, match="'0' has 'mask', so it is no Linear"):
+        from_snntorch(masked.state_dict(), encode(), 4)
+
+
+@pytest.mark.parametrize("key", ["threshold", "reset_mechanism_val", "graded_spikes_factor"])
+def test_a_state_dict_without_what_every_leaky_has_is_refused(key):
+    state = stack().state_dict()
+    del state[f"1.{key}"]
+    with pytest.raises(BadInputError, match=f"'1' lacks '{key}'; use a Leaky of snnTorch 0.8"):
+        from_snntorch(state, encode(), 4)
+
+
+def test_a_membrane_stands_in_the_state_dict_of_some_versions_and_matters_in_none():
+    state = stack().state_dict()
+    without = {key: value for key, value in state.items() if not key.endswith("mem")}
+    assert len(without) == len(state) - 2
+    assert len({from_snntorch(given, encode(), 4).digest for given in (state, without)}) == 1
 
 
 def test_a_scale_must_be_positive():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from htaflow.model.activation import HTAF
 from htaflow.model.assemble import build_model
@@ -145,6 +146,18 @@ def test_a_beta_that_no_shift_leaves_is_refused_with_the_nearest(beta):
     nearest = {0.9: "0.875", 0.0: "0.5", 1.5: "1", -0.5: "0.5"}[beta]
     with pytest.raises(BadInputError, match=rf"beta is {beta:g}, .* the nearest is {nearest}$"):
         Spiking(BinaryLinear(4, 2), HTAF(), beta=beta)
+
+
+@pytest.mark.parametrize("beta", [torch.tensor(0.5), nn.Parameter(torch.tensor([0.5]))])
+def test_a_beta_may_be_a_tensor_of_one_number(beta):
+    spiking = Spiking(BinaryLinear(4, 2), HTAF(), beta=beta)
+    assert (spiking.beta, spiking.leak) == (0.5, 1)
+    assert "beta=0.5," in repr(spiking)
+
+
+def test_a_beta_for_each_neuron_is_refused():
+    with pytest.raises(ValueError, match=r"beta has shape \[2\]; use one for all neurons"):
+        Spiking(BinaryLinear(4, 2), HTAF(), beta=torch.tensor([0.5, 0.5]))
 
 
 def test_a_rate_code_has_as_many_ones_as_a_feature_is_high():

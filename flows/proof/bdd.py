@@ -246,8 +246,12 @@ class Bdd:
         ordered = sorted((pair for pair in weights.items() if pair[1]), reverse=True)
         # From the last variable back: the function of every sum that those before can make.
         sums = [{constant}]
+        count = 1
         for _, weight in reversed(ordered):
             sums.append(sums[-1] | {s + weight for s in sums[-1]})
+            count += len(sums[-1])
+            if count > self._most:  # as much memory as so many nodes
+                raise TooLargeError(f"a sum with more than {self._most} values on the way to it")
         level = {s: result(s) for s in sums.pop()}
         for var, weight in ordered:
             level = {s: self.node(var, level[s], level[s + weight]) for s in sums.pop()}

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge, TooLargeError
 from htaflow.flows.proof.definition import computes, define, define_step, define_total
@@ -589,9 +590,16 @@ class _Prover:
         memory = [*state, *spiked]
         names = {bit: bdd.var(count + index) for index, bit in enumerate(memory)}
         membranes = [[names[bit] for bit in bits] for bits in _split(state, shapes)]
-        spikes, after, counts = define_step(
-            bdd, layer, fed, membranes, [names[bit] for bit in spiked], shapes, sums=sums
-        )
+        try:
+            spikes, after, counts = define_step(
+                bdd, layer, fed, membranes, [names[bit] for bit in spiked], shapes, sums=sums
+            )
+        except TooLargeError as error:
+            widest = max(shape.width for shape in shapes)
+            raise _OpenError(
+                f"{error}; its membranes have up to {widest} bits, and about 20 is the most: use "
+                "fewer steps, less fraction or a smaller beta"
+            ) from None
         kept = after
         if layer.reset == "zero":
             kept = [
@@ -756,7 +764,7 @@ _ANY = 1 << 40
 
 _WITHIN = (
     "membranes are within the bounds of the integer network: every value that they can have was "
-    "followed through every step"
+    "followed through every step, as intervals"
 )
 
 
@@ -770,21 +778,56 @@ def _split(bits: Sequence[int], shapes: Sequence[Values]) -> list[list[int]]:
 
 
 def _stays_within(layer: Spiking, steps: int, low: Any, high: Any) -> bool:
-    """Follow every value that each membrane can have, for ``steps`` steps; return if all fit."""
+    """Follow every value that each membrane can have, for ``steps`` steps; return if all fit.
+
+    Values are followed as intervals, of which there are few however wide a membrane is, and none is
+    lost: whatever a leak leaves of an interval is an interval (:func:`_leaves_no_gap`), a reset
+    moves it or takes it to 0, and what is added is taken to be any value in an interval. Only the
+    threshold parts one.
+    """
+    if not _leaves_no_gap(layer):
+        return False
     least, most = layer.currents
     for n in range(len(least)):
         bottom, top = int(low[n]), int(high[n])
-        reached = np.zeros(1, np.int64)
-        spiked = np.zeros(1, np.bool_)
+        if not bottom <= 0 <= top:  # where a frame begins
+            return False
+        threshold = int(layer.thresholds[n])
+        reached, spiked = np.zeros((1, 2), np.int64), np.zeros(1, np.bool_)
         for _ in range(steps):
-            rest = layer.rest(reached, spiked, slice(n, n + 1)).reshape(-1)
-            a, b = int(rest.min()) + int(least[n]), int(rest.max()) + int(most[n])
-            if a < bottom or b > top:
+            fired = np.repeat(spiked, 2)
+            rest = layer.rest(reached.reshape(-1), fired, slice(n, n + 1)).reshape(-1, 2)
+            found = _joined(rest + np.stack([least[n], most[n]]))
+            if found[0, 0] < bottom or found[-1, 1] > top:
                 return False
-            # What can be added is an interval: take all of it, which is no less than there is.
-            marks = np.zeros(b - a + 2, np.int64)
-            np.add.at(marks, rest + int(least[n]) - a, 1)
-            np.add.at(marks, rest + int(most[n]) - a + 1, -1)
-            reached = np.flatnonzero(np.cumsum(marks[:-1]) > 0) + a
-            spiked = reached >= int(layer.thresholds[n])
+            silent, firing = found[found[:, 0] < threshold], found[found[:, 1] >= threshold]
+            silent = np.minimum(silent, threshold - 1)
+            firing = np.maximum(firing, threshold)
+            reached = np.concatenate([silent, firing])
+            spiked = np.arange(len(reached)) >= len(silent)
     return True
+
+
+def _leaves_no_gap(layer: Spiking) -> bool:
+    """Tell whether leak and reset take any interval of membranes to one with the same ends.
+
+    It is so if of a membrane larger by 1 there is left as much, or 1 more. What a leak takes is 1
+    more every ``2**leak`` membranes: so as many are tried, and all others behave as they do.
+    """
+    period = np.arange((1 << (layer.leak or 0)) + 1)
+    for spiked in (False, True):
+        rest = layer.rest(period, np.full(len(period), spiked), slice(0, 1))
+        if not np.isin(np.diff(rest), (0, 1)).all():
+            return False
+    return True
+
+
+def _joined(intervals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return ``intervals``, rows of least and most, ascending and as few as they can be."""
+    found: list[list[int]] = []
+    for first, last in sorted(intervals.tolist()):
+        if found and first <= found[-1][1] + 1:
+            found[-1][1] = max(found[-1][1], last)
+        else:
+            found.append([first, last])
+    return np.array(found, np.int64)

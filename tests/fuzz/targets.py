@@ -605,6 +605,7 @@ def _snn_seeds() -> list[bytes]:
         "lif1.beta": 0.5,
         "lif1.threshold": 1.0,
         "lif1.reset_mechanism_val": 0,
+        "lif1.graded_spikes_factor": 1.0,
         "fc2.weight": [[0.5, -0.5, 0.0], [0.5, 0.5, 0.5]],
         "lif2.beta": [1.0, 1.0],
         "lif2.threshold": [1.0, 0.5],

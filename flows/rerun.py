@@ -1,0 +1,66 @@
+"""The command lines that make a run again, as the report shows them."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from htaflow.flows.rundir import Run
+
+Facts = dict[str, Any]
+
+STEPS = ("training", "rtl", "verification", "mutation")
+"""Results of steps that a run has once; the others are its boards', by name."""
+
+
+def command_lines(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
+    """Return the command lines that make this run anew, in order, as far as it has got."""
+    where = str(run.path)
+    lines: list[list[Any]] = []
+    training, rtl = results["training"], results["rtl"]
+    if training:
+        line = ["train", training.get("model"), "--data", training.get("data"), "--out", where]
+        for option in ("mode", "seed", "epochs"):
+            line += [f"--{option}", training.get(option)]
+        lines.append(line)
+    if rtl:
+        lines.append(["convert", where, *_convert_options(rtl)])
+    if verification := results["verification"]:
+        lines.append(["verify", where, "--level", "rtl", "--frames", verification["frames"]])
+        seed = verification["stalled"].get("seed")
+        lines[-1] += [] if seed is None else ["--seed", seed]
+    if mutation := results["mutation"]:
+        line = ["verify", where, "--mutate", "--frames", mutation["frames"]]
+        lines.append([*line, "--mutants", mutation["mutants"], "--seed", mutation["seed"]])
+    for name, board in results.items():
+        if board and name not in STEPS:
+            lines.append(["build", where, "--board", name, *_build_options(board)])
+    lines.append(["report", where])
+    return [shlex.join(["htaflow", *map(str, line)]) for line in lines]
+
+
+def _build_options(board: Facts) -> list[Any]:
+    """Return the options that make the same bitstream: the seed is the one that was kept."""
+    options = ["--seed", board.get("seed")]
+    clock = board.get("clock_mhz")
+    if clock is not None and board.get("oscillator_mhz", clock) != clock:
+        options += ["--clock", f"{clock:g}"]
+    if board.get("pipeline") is not None:
+        options += ["--pipeline", ",".join(board["pipeline"])]
+    if board.get("depth") is not None:
+        options += ["--depth", f"{board['depth']:g}"]
+    return options
+
+
+def _convert_options(rtl: Facts) -> list[Any]:
+    """Return the options that ``rtl/top.json`` was made with, but for the defaults."""
+    options = ["--bus", rtl["bus_bits"]] if rtl["beats"] > 1 else []
+    if rtl.get("target", "portable") != "portable":
+        options += ["--target", rtl["target"]]
+    _, *stages = rtl.get("stages") or [None]  # the encoder's register is always there
+    stages = [stage for stage in stages if stage.get("type") != "Concepts"]  # never registered
+    registered = [stage["name"] for stage in stages if stage["latency_cycles"]]
+    if len(registered) < len(stages):
+        options += ["--pipeline", ",".join(registered)]
+    if rtl.get("depth") is not None:
+        options += ["--depth", f"{rtl['depth']:g}"]
+    return options

@@ -44,11 +44,7 @@ def _build_options(board: Facts) -> list[Any]:
     clock = board.get("clock_mhz")
     if clock is not None and board.get("oscillator_mhz", clock) != clock:
         options += ["--clock", f"{clock:g}"]
-    if board.get("pipeline") is not None:
-        options += ["--pipeline", ",".join(board["pipeline"])]
-    if board.get("depth") is not None:
-        options += ["--depth", f"{board['depth']:g}"]
-    return options
+    return options + _register_options(board)
 
 
 def _convert_options(rtl: Facts) -> list[Any]:
@@ -56,11 +52,14 @@ def _convert_options(rtl: Facts) -> list[Any]:
     options = ["--bus", rtl["bus_bits"]] if rtl["beats"] > 1 else []
     if rtl.get("target", "portable") != "portable":
         options += ["--target", rtl["target"]]
-    _, *stages = rtl.get("stages") or [None]  # the encoder's register is always there
-    stages = [stage for stage in stages if stage.get("type") != "Concepts"]  # never registered
-    registered = [stage["name"] for stage in stages if stage["latency_cycles"]]
-    if len(registered) < len(stages):
-        options += ["--pipeline", ",".join(registered)]
-    if rtl.get("depth") is not None:
-        options += ["--depth", f"{rtl['depth']:g}"]
+    return options + _register_options(rtl)
+
+
+def _register_options(made: Facts) -> list[Any]:
+    """Return the options that say where the registers are, as they were given."""
+    options = []
+    if made.get("pipeline") is not None:
+        options += ["--pipeline", ",".join(made["pipeline"])]
+    if made.get("depth") is not None:
+        options += ["--depth", f"{made['depth']:g}"]
     return options

@@ -66,6 +66,7 @@ class Interface(TypedDict):
     frames_held: int
     stages: list[StageFacts]
     target: str
+    pipeline: NotRequired[list[str] | None]
     depth: NotRequired[float | None]
     versions: NotRequired[dict[str, str]]
 

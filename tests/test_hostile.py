@@ -580,6 +580,7 @@ WRONG = [
     ("train.json", "seconds", "long"),
     ("rtl/top.json", "latency_cycles", None),
     ("rtl/top.json", "stages", [{"name": 1}]),
+    ("rtl/top.json", "pipeline", "hidden"),
     ("rtl/top.json", "depth", [3.5]),
     ("rtl/top.json", "beats", "many"),
     ("verify/rtl.json", "latency_cycles", 5),

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from htaflow.flows.board import known_boards, load_board
+from htaflow.flows.route import default_router
 from htaflow.flows.rundir import Run
 
 Facts = dict[str, Any]
@@ -42,9 +44,14 @@ def _build_options(board: Facts) -> list[Any]:
     """Return the options that make the same bitstream: the seed is the one that was kept."""
     options = ["--seed", board.get("seed")]
     clock = board.get("clock_mhz")
-    if clock is not None and board.get("oscillator_mhz", clock) != clock:
-        options += ["--clock", f"{clock:g}"]
-    return options + _register_options(board)
+    hurried = clock is not None and board.get("oscillator_mhz", clock) != clock
+    options += ["--clock", f"{clock:g}"] if hurried else []
+    options += _register_options(board)
+    name, router = str(board.get("board")), board.get("router")
+    known = name in known_boards()
+    if router and not (known and router == default_router(load_board(name).family, hurried)):
+        options += ["--router", router]
+    return options
 
 
 def _convert_options(rtl: Facts) -> list[Any]:

@@ -212,6 +212,7 @@ class BoardReport(TypedDict):
     seed: NotRequired[int]
     pipeline: NotRequired[list[str] | None]
     depth: NotRequired[float | None]
+    router: NotRequired[str]
     fmax_by_seed: NotRequired[dict[str, float]]
     failed_seeds: NotRequired[dict[str, str]]
     versions: NotRequired[dict[str, str]]

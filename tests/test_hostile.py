@@ -593,6 +593,7 @@ WRONG = [
     ("boards/icebreaker/report.json", "fmax_by_seed", {"1": "a", "2": 3}),
     ("boards/icebreaker/report.json", "pipeline", "hidden"),
     ("boards/icebreaker/report.json", "depth", {}),
+    ("boards/icebreaker/report.json", "router", 2),
 ]
 
 

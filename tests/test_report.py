@@ -201,6 +201,28 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "clock_mhz", "router", "told"),
+    [
+        ("icebreaker", 12.0, "router1", False),
+        ("ulx3s-25f", 25.0, "router2", False),
+        ("ulx3s-25f", 25.0, "router1", True),
+        ("ulx3s-25f", 80.0, "router1", False),
+        ("ulx3s-25f", 80.0, "router2", True),
+        ("mine", 25.0, "router1", True),
+    ],
+)
+def test_a_router_that_was_chosen_is_chosen_again(
+    run: Run, name: str, clock_mhz: float, router: str, told: bool
+) -> None:
+    oscillator = {"oscillator_mhz": 12.0 if name == "icebreaker" else 25.0}
+    made = board(board=name, clock_mhz=clock_mhz, router=router, **oscillator)
+    write_json(run.board_report(name), made)
+    report(run.path)
+    (line,) = (line for line in json.loads(run.facts.read_text())["rerun"] if "--board" in line)
+    assert line.endswith(f"--router {router}") == told
+
+
+@pytest.mark.parametrize(
     ("network", "options"),
     [
         (small_network(), {}),

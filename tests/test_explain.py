@@ -23,7 +23,7 @@ from htaflow.model import golden
 from htaflow.model.decision import find_head
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.exemplars import SHOWN, find_exemplars, load_exemplars, save_exemplars
-from htaflow.model.network import ArgMax, Concepts, GroupSum, Network, Values
+from htaflow.model.network import ArgMax, Concepts, Dense, GroupSum, Network, Values
 
 NAMES = ("round", "<b>tall</b>", "dark & open", "日本")
 
@@ -269,6 +269,22 @@ def test_a_tie_says_who_wins_it():
     assert "the hardware says a (score 1, of equal ones the first), then b (1); it is b" in (
         summary.decision_line(result)
     )
+
+
+def test_a_concept_that_is_on_is_named_whatever_it_adds(tmp_path):
+    weights = np.array([[3, 0, 1, 0], [1, 0, 2, 0], [0, 0, -1, 0]])  # the second decides nothing
+    network = network_of(Dense("scores", weights, None, "unipolar"), ArgMax("argmax"))
+    run = write_run(tmp_path / "run", network, 30, None)
+    on = golden.run(network, Run(run).load_test()[0])["concepts"]
+    frame = int(np.flatnonzero(on[:, 1] & (1 - on[:, 3]))[0])
+    result = explain(run, frame)
+    rows = {name: (state, added) for name, state, added in summary.explain_rows(result)}
+    assert rows[NAMES[1]] == ("on", "+0")
+    assert NAMES[3] not in rows  # off, and adds nothing
+    report(run)
+    told = Run(run).page.read_text().split('class="explained"')[1].split("</article>")[0]
+    assert "&lt;b&gt;tall&lt;/b&gt;" in told
+    assert NAMES[3] not in told
 
 
 def test_a_name_that_the_terminal_lacks_is_no_traceback(run):

@@ -108,7 +108,9 @@ def collect(run: Run, network: Network) -> Facts:
         "boards": {name: board for name, board in results.items() if board and name not in STEPS},
         "missing": _find_missing(results, stale, run, concepts),
         "versions": _versions(results),
-        "rerun": command_lines(run, results),
+        "rerun": command_lines(
+            run, results, [each["frame"] for each in concepts["explained"]] if concepts else []
+        ),
     }
 
 

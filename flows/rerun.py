@@ -1,7 +1,7 @@
 """The command lines that make a run again, as the report shows them."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from htaflow.flows.board import known_boards, load_board
@@ -14,8 +14,17 @@ STEPS = ("training", "rtl", "verification", "mutation")
 """Results of steps that a run has once; the others are its boards', by name."""
 
 
-def command_lines(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
-    """Return the command lines that make this run anew, in order, as far as it has got."""
+MAX_EXPLAINED = 20
+"""Frames whose explanations are made again, at most; a comment says how many more there are."""
+
+
+def command_lines(
+    run: Run, results: Mapping[str, Facts | None], explained: Sequence[int] = ()
+) -> list[str]:
+    """Return the command lines that make this run anew, in order, as far as it has got.
+
+    ``explained`` are the test frames that were explained.
+    """
     where = str(run.path)
     lines: list[list[Any]] = []
     training, rtl = results["training"], results["rtl"]
@@ -36,8 +45,17 @@ def command_lines(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
     for name, board in results.items():
         if board and name not in STEPS:
             lines.append(["build", where, "--board", name, *_build_options(board)])
-    lines.append(["report", where])
-    return [shlex.join(["htaflow", *map(str, line)]) for line in lines]
+    explanations = [["explain", where, "--frame", frame] for frame in explained[:MAX_EXPLAINED]]
+    left = len(explained) - len(explanations)
+    return [
+        *map(_command, [*lines, *explanations]),
+        *([f"# {left} more explained frames are left out here"] if left > 0 else []),
+        _command(["report", where]),
+    ]
+
+
+def _command(words: Sequence[Any]) -> str:
+    return shlex.join(["htaflow", *map(str, words)])
 
 
 def _build_options(board: Facts) -> list[Any]:

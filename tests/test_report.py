@@ -13,6 +13,7 @@ from htaflow.flows import cli
 from htaflow.flows.convert import convert
 from htaflow.flows.drawing import draw_curves, draw_network
 from htaflow.flows.report import MAX_PICTURE, report
+from htaflow.flows.rerun import MAX_EXPLAINED, STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
@@ -198,6 +199,16 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
         f"htaflow build {run.path} --board icebreaker --seed 1",
         f"htaflow report {run.path}",
     ]
+
+
+def test_of_many_explained_frames_the_first_are_explained_again(run: Run) -> None:
+    none = dict.fromkeys(STEPS)
+    *first, comment, last = command_lines(run, none, range(MAX_EXPLAINED + 3))
+    explain = f"htaflow explain {run.path} --frame"
+    assert first == [f"{explain} {frame}" for frame in range(MAX_EXPLAINED)]
+    assert comment == "# 3 more explained frames are left out here"
+    assert last == f"htaflow report {run.path}"
+    assert len(command_lines(run, none, range(MAX_EXPLAINED))) == MAX_EXPLAINED + 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from networks import random_image_network
 
 from htaflow.flows import cli
 from htaflow.flows.convert import convert
-from htaflow.flows.drawing import draw_curves, draw_network
+from htaflow.flows.drawing import draw_curves, draw_network, sample_wires
 from htaflow.flows.report import MAX_PICTURE, report
 from htaflow.flows.rerun import MAX_EXPLAINED, STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result
@@ -19,7 +19,16 @@ from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_json
 from htaflow.model.netfile import save_network
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, Network
+from htaflow.model.network import (
+    ArgMax,
+    Conv2d,
+    Dense,
+    Encode,
+    GroupSum,
+    LookupConv2d,
+    Network,
+    Windowed,
+)
 
 NASTY = '"><script>alert(1)</script>&amp;'
 
@@ -368,6 +377,33 @@ def test_drawings_hold_only_a_sample_of_a_large_network() -> None:
     drawing = draw_network(Network("large", (encode, Dense("d", weights, np.zeros(2000, int)))))
     assert len(drawing) < 100_000
     assert drawing.count("<rect") == 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_wires_of_windows_are_those_that_they_have(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_image_network(rng, shape=(2, 4, 4), hidden=(), ending="bits")
+    fed = network.input
+    for layer, values in zip(network.layers, network.values.values(), strict=True):
+        if isinstance(layer, Windowed):
+            drawn = list(sample_wires(layer, fed, values.count))
+            assert drawn
+            taps, outputs = layer.taps(fed).tolist(), {target for _, target, _ in drawn}
+            for target in outputs:
+                channel, window = divmod(target, len(taps))
+                signs = {source: sign for source, to, sign in drawn if to == target}
+                if isinstance(layer, Conv2d):
+                    weights = zip(taps[window], layer.weights[channel].tolist(), strict=True)
+                    exist = {source: weight for source, weight in weights if weight}
+                elif isinstance(layer, LookupConv2d):
+                    exist = {taps[window][k]: 1 for k in layer.source[channel]}
+                else:
+                    size = len(taps[window]) // fed.shape[0]
+                    exist = dict.fromkeys(taps[window][channel * size :][:size], 1)
+                exist.pop(fed.count, None)  # padding
+                assert signs.items() <= exist.items()
+                assert len(signs) == min(12, len(exist))
+        fed = values
 
 
 @pytest.mark.parametrize(

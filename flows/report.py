@@ -14,13 +14,14 @@ from markupsafe import Markup
 
 from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
+from htaflow.flows.parameters import kind, parameters, spikes
 from htaflow.flows.proof.certificates import certificates
 from htaflow.flows.rerun import STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
 from htaflow.model.files import alone, digest, write_atomic, write_json
-from htaflow.model.network import Convolution, Dense, Layer, Lookup, Network, Spiking
+from htaflow.model.network import Convolution, Dense, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
 from htaflow.model.results import (
     BoardReport,
@@ -94,10 +95,11 @@ def collect(run: Run, network: Network) -> Facts:
     return {
         "network": {
             "name": network.name,
+            "kind": kind(network),
             "digest": network.digest,
             "features": network.encode.features,
             "feature_bits": network.encode.feature_bits,
-            "layers": [_describe(layer, network) for layer in network.layers],
+            "layers": _describe(run, network),
         },
         **{name: results[name] for name in STEPS},
         "levels": _levels(run, network, results),
@@ -174,15 +176,24 @@ def _find_missing(
     ]
 
 
-def _describe(layer: Layer, network: Network) -> Facts:
-    """Return what the table of layers shows of one layer."""
-    values = network.values[layer.name]
-    yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
-    facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
-    if isinstance(layer, Dense | Lookup | Convolution | Spiking):
-        facts["fan_in"] = describe_fan_in(layer)
-        facts["weights"] = int(layer.fan_in.sum())
-    return facts
+def _describe(run: Run, network: Network) -> list[Facts]:
+    """Return what the table of layers shows of each layer."""
+    test = run.load_test(network)
+    spiking = {} if test is None else spikes(network, test[0])
+    described = []
+    fed = network.input
+    for layer, values in zip(network.layers, network.values.values(), strict=True):
+        yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
+        facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
+        if isinstance(layer, Dense | Lookup | Convolution | Spiking):
+            facts["fan_in"] = describe_fan_in(layer)
+            facts["weights"] = int(layer.fan_in.sum())
+        facts["parameters"] = parameters(layer, fed)
+        if layer.name in spiking:
+            facts["parameters"]["spikes"] = spiking[layer.name]
+        described.append(facts)
+        fed = values
+    return described
 
 
 def _confusion(run: Run, network: Network) -> Facts | None:

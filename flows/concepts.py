@@ -37,18 +37,27 @@ def collect_concepts(run: Run, network: Network) -> Facts | None:
 
 
 def draw_concepts(run: Run, network: Network, facts: Facts | None) -> Facts:
-    """Return pictures: of each concept's exemplars, if they are known, and of explained frames."""
+    """Return pictures: of each concept's exemplars, if they are known, and of explained frames.
+
+    In all of them the least feature of those frames and of the test set is black, the largest
+    white.
+    """
     drawn: Facts = {"most": [], "least": [], "frames": {}, "heaviest": 1}
     if facts is None:
         return drawn
     weights = (abs(weight) for row in facts["weights"] or [] for weight in row)
     drawn["heaviest"] = max([1, *weights])
     exemplars = load_exemplars(run.exemplars, network)
+    test = run.load_test(network) if facts["explained"] else None
+    shown = [] if exemplars is None else [exemplars.frames]
+    shown += [] if test is None else [test[0]]
+    if not shown:
+        return drawn
+    black, white = min(int(each.min()) for each in shown), max(int(each.max()) for each in shown)
     if exemplars is not None:
         for kind, places in (("most", exemplars.most), ("least", exemplars.least)):
-            drawn[kind] = [strip(exemplars.frames[row], network.input) for row in places]
-    test = run.load_test(network) if facts["explained"] else None
+            drawn[kind] = [strip(exemplars.frames[row], black, white) for row in places]
     for frame in (result["frame"] for result in facts["explained"]):
         assert test is not None
-        drawn["frames"][frame] = strip(test[0][frame : frame + 1], network.input)
+        drawn["frames"][frame] = strip(test[0][frame : frame + 1], black, white)
     return drawn

@@ -13,14 +13,17 @@ from htaflow.model.network import (
     Accumulate,
     ArgMax,
     Concepts,
+    Conv2d,
     Convolution,
     Dense,
     Encode,
     FirstLayer,
     Flatten,
     GroupSum,
+    IntArray,
     Layer,
     Lookup,
+    LookupConv2d,
     Network,
     Quantise,
     Spiking,
@@ -116,7 +119,7 @@ def _draw_wires(
     middle = (left + right) / 2
     counts = chain[index].count, chain[index + 1].count
     paths: dict[str, list[str]] = {"positive": [], "negative": []}
-    for source, target, sign in _sample_wires(layer, chain[index], counts[1]):
+    for source, target, sign in sample_wires(layer, chain[index], counts[1]):
         y0 = _y((source + 0.5) / counts[0], heights[index])
         y1 = _y((target + 0.5) / counts[1], heights[index + 1])
         paths["positive" if sign > 0 else "negative"].append(
@@ -129,7 +132,7 @@ def _draw_wires(
     )
 
 
-def _sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[int, int, int]]:
+def sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[int, int, int]]:
     """Yield (index that a wire leaves, index where it arrives, sign) for a sample of wires.
 
     ``values`` is what ``layer`` is fed.
@@ -141,10 +144,11 @@ def _sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[
     if isinstance(layer, Windowed):
         taps = layer.taps(values)
         for target in _spread(outputs, _MAX_NEURONS):
-            seen = taps[target % len(taps)].tolist()  # the window, whichever channel
-            for source in (seen[k] for k in _spread(len(seen), _MAX_WIRES)):
-                if source < inputs:  # not padding
-                    yield source, target, 1
+            channel, window = divmod(target, len(taps))
+            wires = [(int(taps[window, k]), sign) for k, sign in _wires_in(layer, channel)]
+            wires = [wire for wire in wires if wire[0] < inputs]  # the others are padding's
+            for source, sign in (wires[k] for k in _spread(len(wires), _MAX_WIRES)):
+                yield source, target, sign
         return
     for target in _spread(outputs, _MAX_NEURONS):
         if isinstance(layer, Encode):
@@ -152,10 +156,9 @@ def _sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[
         elif isinstance(layer, Quantise):
             yield target, target, 1
         elif isinstance(layer, Dense | Spiking):
-            sources = np.flatnonzero(layer.weights[target])
-            for k in _spread(len(sources), _MAX_WIRES):
-                source = int(sources[k])
-                yield source, target, int(layer.weights[target, source])
+            wires = _weighed(layer.weights[target])
+            for source, sign in (wires[k] for k in _spread(len(wires), _MAX_WIRES)):
+                yield source, target, sign
         elif isinstance(layer, Lookup):
             yield from ((int(source), target, 1) for source in layer.source[target])
         elif isinstance(layer, Concepts | Flatten | Unflatten):
@@ -165,6 +168,21 @@ def _sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[
             yield from ((target * size + k, target, 1) for k in _spread(size, _MAX_WIRES))
         elif isinstance(layer, Steps | Accumulate):
             yield from ((source, target, 1) for source in range(target, inputs, outputs))
+
+
+def _wires_in(layer: Windowed, channel: int) -> list[tuple[int, int]]:
+    """Return which of a window's bits a channel has wires to, and the wires' signs."""
+    if isinstance(layer, Conv2d):
+        return _weighed(layer.weights[channel])
+    if isinstance(layer, LookupConv2d):
+        return [(int(source), 1) for source in layer.source[channel]]
+    size = layer.kernel[0] * layer.kernel[1]  # pooling sees its own channel
+    return [(channel * size + k, 1) for k in range(size)]
+
+
+def _weighed(weights: IntArray) -> list[tuple[int, int]]:
+    """Return the inputs of a neuron whose weights are not zero, and those weights."""
+    return [(int(source), int(weights[source])) for source in np.flatnonzero(weights)]
 
 
 def _spread(count: int, most: int) -> list[int]:

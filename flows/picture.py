@@ -8,21 +8,20 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.network import IntArray, Values
+from htaflow.model.network import IntArray
 
 _GAP = 1  # pixels between two frames
 
 
-def strip(frames: IntArray, values: Values) -> str:
-    """Return frames ``[K, features]`` beside one another, the largest feature white.
+def strip(frames: IntArray, black: int, white: int) -> str:
+    """Return frames ``[K, features]`` beside one another, features from ``black`` to ``white``.
 
-    A frame whose features make a square is one, row by row; another is a column. ``values`` is what
-    the network takes.
+    A frame whose features make a square is one, row by row; another is a column.
     """
     count = frames.shape[1]
     side = math.isqrt(count)
     shape = (side, side) if side * side == count else (count, 1)
-    scaled = (frames.astype(np.int64) - values.low) * 255 // max(1, values.high - values.low)
+    scaled = (frames.astype(np.int64) - black) * 255 // max(1, white - black)
     images = scaled.astype(np.uint8).reshape(len(frames), *shape)
     padded = np.pad(images, ((0, 0), (0, 0), (0, _GAP)), constant_values=128)
     joined = padded.transpose(1, 0, 2).reshape(shape[0], -1)[:, : -_GAP or None]

@@ -14,12 +14,14 @@ from markupsafe import Markup
 
 from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
+from htaflow.flows.parameters import kind, parameters, spikes
 from htaflow.flows.proof.certificates import certificates
+from htaflow.flows.rerun import STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
 from htaflow.model.files import alone, digest, write_atomic, write_json
-from htaflow.model.network import Convolution, Dense, Layer, Lookup, Network, Spiking
+from htaflow.model.network import Convolution, Dense, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
 from htaflow.model.results import (
     BoardReport,
@@ -38,7 +40,6 @@ MAX_PICTURE = 4 << 20
 Facts = dict[str, Any]
 
 _OTHER = {"explanation": "a different network or hardware"}
-_STEPS = ("training", "rtl", "verification", "mutation")
 
 
 def report(run: Path, *, progress: Progress = silent) -> Path:
@@ -94,21 +95,24 @@ def collect(run: Run, network: Network) -> Facts:
     return {
         "network": {
             "name": network.name,
+            "kind": kind(network),
             "digest": network.digest,
             "features": network.encode.features,
             "feature_bits": network.encode.feature_bits,
-            "layers": [_describe(layer, network) for layer in network.layers],
+            "layers": _describe(run, network),
         },
-        **{name: results[name] for name in _STEPS},
+        **{name: results[name] for name in STEPS},
         "levels": _levels(run, network, results),
         "accuracy": accuracy,
         "confusion": confusion,
         "concepts": concepts,
         "proofs": certificates(run, network),
-        "boards": {name: board for name, board in results.items() if board and name not in _STEPS},
+        "boards": {name: board for name, board in results.items() if board and name not in STEPS},
         "missing": _find_missing(results, stale, run, concepts),
         "versions": _versions(results),
-        "rerun": _commands(run, results),
+        "rerun": command_lines(
+            run, results, [each["frame"] for each in concepts["explained"]] if concepts else []
+        ),
     }
 
 
@@ -151,11 +155,11 @@ def _find_missing(
         if run.explanations:
             stale = [*stale, "explanation"]
         commands["explanation"] = f"htaflow explain {where} --frame 0"
-    built = [name for name, result in results.items() if name not in _STEPS and result]
+    built = [name for name, result in results.items() if name not in STEPS and result]
     commands |= {
         name: f"htaflow build {where} --board {shlex.quote(name)}"
         for name in results
-        if name not in _STEPS
+        if name not in STEPS
     }
     if not built:
         commands.setdefault("boards", f"htaflow build {where} --board icebreaker")
@@ -172,15 +176,24 @@ def _find_missing(
     ]
 
 
-def _describe(layer: Layer, network: Network) -> Facts:
-    """Return what the table of layers shows of one layer."""
-    values = network.values[layer.name]
-    yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
-    facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
-    if isinstance(layer, Dense | Lookup | Convolution | Spiking):
-        facts["fan_in"] = describe_fan_in(layer)
-        facts["weights"] = int(layer.fan_in.sum())
-    return facts
+def _describe(run: Run, network: Network) -> list[Facts]:
+    """Return what the table of layers shows of each layer."""
+    test = run.load_test(network)
+    spiking = {} if test is None else spikes(network, test[0])
+    described = []
+    fed = network.input
+    for layer, values in zip(network.layers, network.values.values(), strict=True):
+        yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
+        facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
+        if isinstance(layer, Dense | Lookup | Convolution | Spiking):
+            facts["fan_in"] = describe_fan_in(layer)
+            facts["weights"] = int(layer.fan_in.sum())
+        facts["parameters"] = parameters(layer, fed)
+        if layer.name in spiking:
+            facts["parameters"]["spikes"] = spiking[layer.name]
+        described.append(facts)
+        fed = values
+    return described
 
 
 def _confusion(run: Run, network: Network) -> Facts | None:
@@ -208,60 +221,6 @@ def _versions(results: Mapping[str, Facts | None]) -> dict[str, str]:
         if result and "simulator" in result:
             seen.setdefault("simulator", set()).add(str(result["simulator"]))
     return {tool: ", ".join(sorted(versions)) for tool, versions in sorted(seen.items())}
-
-
-def _commands(run: Run, results: Mapping[str, Facts | None]) -> list[str]:
-    """Return the command lines that make this run anew, in order, as far as it has got."""
-    where = str(run.path)
-    lines: list[list[Any]] = []
-    training, rtl = results["training"], results["rtl"]
-    if training:
-        line = ["train", training.get("model"), "--data", training.get("data"), "--out", where]
-        for option in ("mode", "seed", "epochs"):
-            line += [f"--{option}", training.get(option)]
-        lines.append(line)
-    if rtl:
-        lines.append(["convert", where, *_convert_options(rtl)])
-    if verification := results["verification"]:
-        lines.append(["verify", where, "--level", "rtl", "--frames", verification["frames"]])
-        seed = verification["stalled"].get("seed")
-        lines[-1] += [] if seed is None else ["--seed", seed]
-    if mutation := results["mutation"]:
-        line = ["verify", where, "--mutate", "--frames", mutation["frames"]]
-        lines.append([*line, "--mutants", mutation["mutants"], "--seed", mutation["seed"]])
-    for name, board in results.items():
-        if board and name not in _STEPS:
-            lines.append(["build", where, "--board", name, *_build_options(board)])
-    lines.append(["report", where])
-    return [shlex.join(["htaflow", *map(str, line)]) for line in lines]
-
-
-def _build_options(board: Facts) -> list[Any]:
-    """Return the options that make the same bitstream: the seed is the one that was kept."""
-    options = ["--seed", board.get("seed")]
-    clock = board.get("clock_mhz")
-    if clock is not None and board.get("oscillator_mhz", clock) != clock:
-        options += ["--clock", f"{clock:g}"]
-    if board.get("pipeline") is not None:
-        options += ["--pipeline", ",".join(board["pipeline"])]
-    if board.get("depth") is not None:
-        options += ["--depth", f"{board['depth']:g}"]
-    return options
-
-
-def _convert_options(rtl: Facts) -> list[Any]:
-    """Return the options that ``rtl/top.json`` was made with, but for the defaults."""
-    options = ["--bus", rtl["bus_bits"]] if rtl["beats"] > 1 else []
-    if rtl.get("target", "portable") != "portable":
-        options += ["--target", rtl["target"]]
-    _, *stages = rtl.get("stages") or [None]  # the encoder's register is always there
-    stages = [stage for stage in stages if stage.get("type") != "Concepts"]  # never registered
-    registered = [stage["name"] for stage in stages if stage["latency_cycles"]]
-    if len(registered) < len(stages):
-        options += ["--pipeline", ",".join(registered)]
-    if rtl.get("depth") is not None:
-        options += ["--depth", f"{rtl['depth']:g}"]
-    return options
 
 
 def _picture(path: Path) -> str | None:

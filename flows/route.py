@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.board import Board
+from htaflow.flows.board import Board, Family
 from htaflow.flows.step import Step
 from htaflow.flows.synth import NETLIST
 from htaflow.flows.tools import NONSENSE, ToolError
@@ -92,10 +92,15 @@ def find_router(board: Board, router: str | None) -> str:
     Raises ``BadInputError`` if there is none of that name.
     """
     if router is None:
-        return "router1" if board.pll else FAMILIES[board.family].unhurried
+        return default_router(board.family, board.pll is not None)
     if router not in ROUTERS:
         raise BadInputError(f"there is no router '{router}'{nearest(router, ROUTERS)}")
     return router
+
+
+def default_router(family: Family, hurried: bool) -> str:
+    """Return the router of a design; a hurried one runs faster than its board's oscillator."""
+    return "router1" if hurried else FAMILIES[family].unhurried
 
 
 def routing(board: Board, seed: int, router: str | None = None) -> Step:

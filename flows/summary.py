@@ -147,12 +147,15 @@ def decision_line(result: Mapping[str, Any]) -> str:
 
 
 def explain_rows(result: Mapping[str, Any]) -> Rows:
-    """What each concept added to the class's score, against its rival's; the largest first."""
+    """What each concept added to the class's score, against its rival's; the largest first.
+
+    Those that are off and added nothing are left out.
+    """
     names = result["classes"]
     chosen, rival = names[result["class"]], names[result["rival"]]
-    contributing = [concept for concept in result["concepts"] if concept["contribution"]]
+    named = [each for each in result["concepts"] if each["on"] or each["contribution"]]
     rows: Rows = [("concept", "is", f"toward {chosen}, away from {rival}")]
-    for concept in sorted(contributing, key=lambda concept: -abs(concept["contribution"])):
+    for concept in sorted(named, key=lambda concept: -abs(concept["contribution"])):
         state = "on" if concept["on"] else "off"
         rows.append((concept["name"], state, f"{concept['contribution']:+}"))
     rows.append(("sum", "", f"{result['margin']:+}"))

@@ -179,6 +179,7 @@ class NetworkCore(wiring.Component):
         names = [layer.name for layer in network.layers]
         self.network = network
         self.target = target
+        self.pipeline = pipeline
         self.depth = depth
         self.input_layout, self.output_layout = layouts(network, bus_bits)
         self._check_widths()

@@ -98,6 +98,7 @@ def describe(core: NetworkCore) -> dict[str, Any]:
         "bus_bits": core.input_layout.bus_bits,
         "beats": core.input_layout.beats,
         "output_bits": core.output_layout.width,
+        "pipeline": None if core.pipeline is None else list(core.pipeline),
         "depth": core.depth,
         "latency_cycles": core.latency,
         "interval_cycles": core.interval,

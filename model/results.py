@@ -66,6 +66,7 @@ class Interface(TypedDict):
     frames_held: int
     stages: list[StageFacts]
     target: str
+    pipeline: NotRequired[list[str] | None]
     depth: NotRequired[float | None]
     versions: NotRequired[dict[str, str]]
 
@@ -211,6 +212,7 @@ class BoardReport(TypedDict):
     seed: NotRequired[int]
     pipeline: NotRequired[list[str] | None]
     depth: NotRequired[float | None]
+    router: NotRequired[str]
     fmax_by_seed: NotRequired[dict[str, float]]
     failed_seeds: NotRequired[dict[str, str]]
     versions: NotRequired[dict[str, str]]

@@ -14,6 +14,7 @@ from conftest import write_run
 from networks import random_dense, random_encode, random_frames
 
 from htaflow.flows import cli, summary
+from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.explain import describe, explain
 from htaflow.flows.picture import strip
 from htaflow.flows.report import report
@@ -23,7 +24,7 @@ from htaflow.model import golden
 from htaflow.model.decision import find_head
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.exemplars import SHOWN, find_exemplars, load_exemplars, save_exemplars
-from htaflow.model.network import ArgMax, Concepts, GroupSum, Network, Values
+from htaflow.model.network import ArgMax, Concepts, Dense, GroupSum, Network
 
 NAMES = ("round", "<b>tall</b>", "dark & open", "日本")
 
@@ -179,15 +180,37 @@ def test_damaged_exemplars_are_refused(damage, run):
         report(run)
 
 
-def test_a_strip_shows_the_frames():
-    frames = np.array([[0, 15, 5, 10], [15, 0, 0, 0]])
-    address = strip(frames, Values((4,), 0, 15))
+def pixels(address):
+    """Return the grey values, [height, width], of a picture in a page."""
     data = base64.b64decode(address.removeprefix("data:image/png;base64,"))
     assert data.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", data[16:24])
     body = data[data.index(b"IDAT") + 4 :]
-    rows = np.frombuffer(zlib.decompressobj().decompress(body), np.uint8).reshape(height, width + 1)
-    assert rows[:, 1:].tolist() == [[0, 255, 128, 255, 0], [85, 170, 128, 0, 0]]
+    rows = np.frombuffer(zlib.decompressobj().decompress(body), np.uint8)
+    return rows.reshape(height, width + 1)[:, 1:]
+
+
+def test_a_strip_shows_the_frames():
+    frames = np.array([[0, 15, 5, 10], [15, 0, 0, 0]])
+    expected = [[0, 255, 128, 255, 0], [85, 170, 128, 0, 0]]
+    assert pixels(strip(frames, 0, 15)).tolist() == expected
+    assert pixels(strip(frames - 8, -8, 7)).tolist() == expected
+    assert pixels(strip(frames[:, :2] * 0, 0, 0)).tolist() == [[0, 128, 0], [0, 128, 0]]
+
+
+def test_pictures_are_as_bright_as_their_frames(run):
+    """The type of a feature reaches to 15; these frames do to 6, and so do some of each picture."""
+    with np.load(run / "test.npz") as arrays:
+        np.savez(run / "test.npz", x=arrays["x"] % 7, y=arrays["y"])
+    frames = Run(run).load_test()[0]
+    found = find_exemplars(DECIDING, frames // 2)  # darker, and the same grey means the same
+    save_exemplars(found, DECIDING, run / "concepts.npz")
+    explain(run, 3)
+    pictures = draw_concepts(Run(run), DECIDING, collect_concepts(Run(run), DECIDING))
+    picture = pixels(pictures["frames"][3])
+    assert np.array_equal(picture, frames[3].reshape(3, 3) * 255 // 6)
+    first = found.frames[found.most[0, 0]]
+    assert np.array_equal(pixels(pictures["most"][0])[:, :3], first.reshape(3, 3) * 255 // 6)
 
 
 def test_the_report_shows_concepts_and_explained_frames(run, capsys):
@@ -205,6 +228,7 @@ def test_the_report_shows_concepts_and_explained_frames(run, capsys):
     assert not [part["part"] for part in facts["missing"] if part["part"] == "explanation"]
     assert facts["concepts"]["weights"] == DECIDING.layers[-2].weights.T.tolist()
     assert [result["frame"] for result in facts["concepts"]["explained"]] == [3]
+    assert facts["rerun"][-2:] == [f"htaflow explain {run} --frame 3", f"htaflow report {run}"]
     assert "Test frame 3: the hardware says" in page
     assert page.count("data:image/png") == 2 * len(NAMES) + 1
 
@@ -269,6 +293,22 @@ def test_a_tie_says_who_wins_it():
     assert "the hardware says a (score 1, of equal ones the first), then b (1); it is b" in (
         summary.decision_line(result)
     )
+
+
+def test_a_concept_that_is_on_is_named_whatever_it_adds(tmp_path):
+    weights = np.array([[3, 0, 1, 0], [1, 0, 2, 0], [0, 0, -1, 0]])  # the second decides nothing
+    network = network_of(Dense("scores", weights, None, "unipolar"), ArgMax("argmax"))
+    run = write_run(tmp_path / "run", network, 30, None)
+    on = golden.run(network, Run(run).load_test()[0])["concepts"]
+    frame = int(np.flatnonzero(on[:, 1] & (1 - on[:, 3]))[0])
+    result = explain(run, frame)
+    rows = {name: (state, added) for name, state, added in summary.explain_rows(result)}
+    assert rows[NAMES[1]] == ("on", "+0")
+    assert NAMES[3] not in rows  # off, and adds nothing
+    report(run)
+    told = Run(run).page.read_text().split('class="explained"')[1].split("</article>")[0]
+    assert "&lt;b&gt;tall&lt;/b&gt;" in told
+    assert NAMES[3] not in told
 
 
 def test_a_name_that_the_terminal_lacks_is_no_traceback(run):

@@ -580,6 +580,7 @@ WRONG = [
     ("train.json", "seconds", "long"),
     ("rtl/top.json", "latency_cycles", None),
     ("rtl/top.json", "stages", [{"name": 1}]),
+    ("rtl/top.json", "pipeline", "hidden"),
     ("rtl/top.json", "depth", [3.5]),
     ("rtl/top.json", "beats", "many"),
     ("verify/rtl.json", "latency_cycles", 5),
@@ -592,6 +593,7 @@ WRONG = [
     ("boards/icebreaker/report.json", "fmax_by_seed", {"1": "a", "2": 3}),
     ("boards/icebreaker/report.json", "pipeline", "hidden"),
     ("boards/icebreaker/report.json", "depth", {}),
+    ("boards/icebreaker/report.json", "router", 2),
 ]
 
 

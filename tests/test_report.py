@@ -7,17 +7,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import random_image_network
 
 from htaflow.flows import cli
 from htaflow.flows.convert import convert
-from htaflow.flows.drawing import draw_curves, draw_network
+from htaflow.flows.drawing import draw_curves, draw_network, sample_wires
 from htaflow.flows.report import MAX_PICTURE, report
+from htaflow.flows.rerun import MAX_EXPLAINED, STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_json
 from htaflow.model.netfile import save_network
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, Network
+from htaflow.model.network import (
+    ArgMax,
+    Conv2d,
+    Dense,
+    Encode,
+    GroupSum,
+    LookupConv2d,
+    Network,
+    Windowed,
+)
 
 NASTY = '"><script>alert(1)</script>&amp;'
 
@@ -70,6 +81,10 @@ def small_network() -> Network:
             ArgMax("argmax"),
         ),
     )
+
+
+def image_network() -> Network:
+    return random_image_network(np.random.default_rng(40))
 
 
 @pytest.fixture
@@ -195,27 +210,64 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
     ]
 
 
+def test_of_many_explained_frames_the_first_are_explained_again(run: Run) -> None:
+    none = dict.fromkeys(STEPS)
+    *first, comment, last = command_lines(run, none, range(MAX_EXPLAINED + 3))
+    explain = f"htaflow explain {run.path} --frame"
+    assert first == [f"{explain} {frame}" for frame in range(MAX_EXPLAINED)]
+    assert comment == "# 3 more explained frames are left out here"
+    assert last == f"htaflow report {run.path}"
+    assert len(command_lines(run, none, range(MAX_EXPLAINED))) == MAX_EXPLAINED + 1
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("name", "clock_mhz", "router", "told"),
     [
-        {},
-        {"target": "ice40", "pipeline": ["hidden"]},
-        {"pipeline": []},
-        {"depth": 2.5},
-        {"bus_bits": 16},
+        ("icebreaker", 12.0, "router1", False),
+        ("ulx3s-25f", 25.0, "router2", False),
+        ("ulx3s-25f", 25.0, "router1", True),
+        ("ulx3s-25f", 80.0, "router1", False),
+        ("ulx3s-25f", 80.0, "router2", True),
+        ("mine", 25.0, "router1", True),
+    ],
+)
+def test_a_router_that_was_chosen_is_chosen_again(
+    run: Run, name: str, clock_mhz: float, router: str, told: bool
+) -> None:
+    oscillator = {"oscillator_mhz": 12.0 if name == "icebreaker" else 25.0}
+    made = board(board=name, clock_mhz=clock_mhz, router=router, **oscillator)
+    write_json(run.board_report(name), made)
+    report(run.path)
+    (line,) = (line for line in json.loads(run.facts.read_text())["rerun"] if "--board" in line)
+    assert line.endswith(f"--router {router}") == told
+
+
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        (small_network(), {}),
+        (small_network(), {"target": "ice40", "pipeline": ["hidden"]}),
+        (small_network(), {"pipeline": []}),
+        (small_network(), {"depth": 2.5}),
+        (small_network(), {"bus_bits": 16}),
+        # What a window waits for has cycles of its own, and its register may cost none.
+        (image_network(), {}),
+        (image_network(), {"pipeline": ["hidden1"]}),
+        (image_network(), {"pipeline": ["window2", "vote"]}),
     ],
 )
 def test_the_convert_command_gives_the_same_hardware(
-    tmp_path: Path, options: dict[str, Any]
+    tmp_path: Path, network: Network, options: dict[str, Any]
 ) -> None:
     run = Run(tmp_path / "run")
-    save_network(small_network(), tmp_path / "network.safetensors")
+    save_network(network, tmp_path / "network.safetensors")
     made = convert(tmp_path / "network.safetensors", run.path, **options)
     report(run.path)
     _, *arguments = shlex.split(json.loads(run.facts.read_text())["rerun"][0])
     run.interface.unlink()
     assert cli.main(arguments) == 0
-    assert json.loads(run.interface.read_text())["verilog"] == made["verilog"]
+    again = json.loads(run.interface.read_text())
+    assert (again["verilog"], again["pipeline"]) == (made["verilog"], options.get("pipeline"))
 
 
 def test_missing_parts_are_named_with_their_commands(run: Run) -> None:
@@ -325,6 +377,33 @@ def test_drawings_hold_only_a_sample_of_a_large_network() -> None:
     drawing = draw_network(Network("large", (encode, Dense("d", weights, np.zeros(2000, int)))))
     assert len(drawing) < 100_000
     assert drawing.count("<rect") == 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_wires_of_windows_are_those_that_they_have(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_image_network(rng, shape=(2, 4, 4), hidden=(), ending="bits")
+    fed = network.input
+    for layer, values in zip(network.layers, network.values.values(), strict=True):
+        if isinstance(layer, Windowed):
+            drawn = list(sample_wires(layer, fed, values.count))
+            assert drawn
+            taps, outputs = layer.taps(fed).tolist(), {target for _, target, _ in drawn}
+            for target in outputs:
+                channel, window = divmod(target, len(taps))
+                signs = {source: sign for source, to, sign in drawn if to == target}
+                if isinstance(layer, Conv2d):
+                    weights = zip(taps[window], layer.weights[channel].tolist(), strict=True)
+                    exist = {source: weight for source, weight in weights if weight}
+                elif isinstance(layer, LookupConv2d):
+                    exist = {taps[window][k]: 1 for k in layer.source[channel]}
+                else:
+                    size = len(taps[window]) // fed.shape[0]
+                    exist = dict.fromkeys(taps[window][channel * size :][:size], 1)
+                exist.pop(fed.count, None)  # padding
+                assert signs.items() <= exist.items()
+                assert len(signs) == min(12, len(exist))
+        fed = values
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,17 @@ def write_run(
     network: Network,
     frames: int | None,
     bus_bits: int | None,
-    depth: float | None = None,
+    **options: Any,
 ) -> Path:
-    """Write the network, ``frames`` test frames (no test set if None) and the hardware."""
+    """Write the network, ``frames`` test frames (no test set if None) and the hardware.
+
+    ``options`` are further ones of ``generate``.
+    """
     save_network(network, run / "network.safetensors")
     if frames is not None:
         given = networks.random_frames(network, np.random.default_rng(2), frames)
         np.savez(run / "test.npz", x=given, y=np.zeros(frames, np.int64))
-    design = generate(network, bus_bits, depth=depth)
+    design = generate(network, bus_bits, **options)
     write_atomic(run / "rtl" / "top.v", design.text)
     write_json(run / "rtl" / "top.json", design.interface)
     return run

@@ -1,6 +1,8 @@
 """Random small networks and frames: from a seed, and as a hypothesis strategy."""
 
-from typing import Any
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -8,11 +10,9 @@ from hypothesis import strategies as st
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
-    Concepts,
     Conv2d,
     Dense,
     Encode,
-    FirstLayer,
     Flatten,
     GroupSum,
     IntArray,
@@ -28,6 +28,40 @@ from htaflow.model.network import (
     Values,
     Windowed,
 )
+
+Option = TypeVar("Option")
+
+
+class Choices:
+    """Random numbers that decide of what shape a network is, and which weights it has."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def pick(self, options: Sequence[Option]) -> Option:
+        """Return one of ``options``, of which the first are the simplest."""
+        return options[int(self.rng.integers(len(options)))]
+
+    def chance(self, share: float) -> bool:
+        """Return whether something is done that is done in a ``share`` of all cases."""
+        return bool(self.rng.random() < share)
+
+
+class DrawnChoices(Choices):
+    """The same by hypothesis, which shrinks shapes; only weights come from a seed."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        super().__init__(np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
+        self._draw = draw
+
+    def pick(self, options: Sequence[Option]) -> Option:
+        """Shrinks to the first."""
+        return self._draw(st.sampled_from(options))
+
+    def chance(self, share: float) -> bool:
+        """Shrinks to no."""
+        return self._draw(st.integers(1, 100)) > 100 - 100 * share
+
 
 ENDINGS = ("bits", "votes", "scores", "class of votes", "class of scores")
 """What the last layers of a random network are."""
@@ -87,14 +121,25 @@ def random_lookup(
 
 
 def random_spiking(
-    rng: np.random.Generator, name: str, inputs: int, outputs: int, *, fan_in: int | None = None
+    rng: np.random.Generator,
+    name: str,
+    inputs: int,
+    outputs: int,
+    *,
+    fan_in: int | None = None,
+    choices: Choices | None = None,
 ) -> Spiking:
-    """A layer of spiking neurons of any kind; some spike always, some never."""
+    """A layer of spiking neurons of any kind; some spike always, some never.
+
+    ``choices``, by default those of ``rng``, decide which kind.
+    """
+    choices = choices or Choices(rng)
+    unipolar = choices.chance(0.7)
     dense = random_dense(
-        rng, name, inputs, outputs, fan_in=fan_in, thresholds=False, unipolar=rng.random() < 0.7
+        rng, name, inputs, outputs, fan_in=fan_in, thresholds=False, unipolar=unipolar
     )
-    fraction = int(rng.choice((0, 0, 1, 3)))
-    reset = str(rng.choice(("subtract", "zero")))
+    fraction = choices.pick((0, 0, 1, 3))
+    reset = choices.pick(("subtract", "zero"))
     thresholds = rng.integers(1, 2 + (4 << fraction), outputs)
     biases = rng.integers(-3 << fraction, (3 << fraction) + 1, outputs)
     drops = rng.integers(1, 2 + (4 << fraction), outputs)
@@ -102,9 +147,9 @@ def random_spiking(
         name,
         dense.weights,
         thresholds,
-        biases if rng.random() < 0.5 else None,
-        drops if reset == "subtract" and rng.random() < 0.3 else None,
-        None if rng.random() < 0.5 else int(rng.integers(1, 5)),
+        biases if choices.chance(0.5) else None,
+        drops if reset == "subtract" and choices.chance(0.3) else None,
+        choices.pick(range(1, 5)) if choices.chance(0.5) else None,
         reset,
         dense.inputs,
         fraction,
@@ -153,25 +198,32 @@ def random_spiking_network(
     return Network("spiking", tuple(layers))
 
 
-def random_windowed(rng: np.random.Generator, name: str, image: Values) -> Windowed | None:
-    """A convolution or pooling of any geometry, or None if it has no window on ``image``."""
-    kernel = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
-    stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
-    padding = (int(rng.integers(kernel[0])), int(rng.integers(kernel[1])))
+def random_windowed(
+    rng: np.random.Generator, name: str, image: Values, choices: Choices | None = None
+) -> Windowed | None:
+    """A convolution or pooling of any geometry, or None if it has no window on ``image``.
+
+    ``choices``, by default those of ``rng``, decide which.
+    """
+    choices = choices or Choices(rng)
+    kernel = (choices.pick(range(1, 4)), choices.pick(range(1, 4)))
+    stride = (choices.pick(range(1, 4)), choices.pick(range(1, 4)))
+    padding = (choices.pick(range(kernel[0])), choices.pick(range(kernel[1])))
     sizes = zip(image.shape[1:], kernel, padding, strict=True)
     if any(size + 2 * pad < reach for size, reach, pad in sizes):
         return None
-    kind = rng.integers(4)
-    if kind == 0:
+    kind = choices.pick(("pool", "tables", "sums", "sums"))
+    if kind == "pool":
         return MaxPool2d(name, kernel, stride=stride, padding=padding)
-    bits, channels = image.shape[0] * kernel[0] * kernel[1], int(rng.integers(1, 6))
-    pad_bit = int(rng.integers(2))
+    bits, channels = image.shape[0] * kernel[0] * kernel[1], choices.pick(range(1, 6))
+    pad_bit = choices.pick((0, 1))
     geometry: dict[str, Any] = {"stride": stride, "padding": padding, "pad_bit": pad_bit}
-    if kind == 1:
-        tables = random_lookup(rng, name, bits, channels, int(rng.integers(1, 5)))
+    if kind == "tables":
+        tables = random_lookup(rng, name, bits, channels, choices.pick(range(1, 5)))
         return LookupConv2d(name, kernel, tables.source, tables.tables, **geometry)
-    fan_in = [3, 6, None][rng.integers(3)]
-    dense = random_dense(rng, name, bits, channels, fan_in=fan_in, unipolar=rng.random() < 0.3)
+    fan_in = choices.pick((3, 6, None))
+    unipolar = choices.chance(0.3)
+    dense = random_dense(rng, name, bits, channels, fan_in=fan_in, unipolar=unipolar)
     assert dense.thresholds is not None
     return Conv2d(name, kernel, dense.weights, dense.thresholds, dense.inputs, **geometry)
 
@@ -227,15 +279,16 @@ def random_network(
     fan_in: int | None = 4,
     unipolar: bool = False,
     lookups: float = 0.0,
-    weight_bits: int = 2,
+    weight_bits: int | tuple[int, ...] = 2,
     kept_bits: int = 0,
     ending: str = "class of votes",
     classes: int = 3,
 ) -> Network:
     """A network of random weights: an encoder, ``hidden`` layers, one of :data:`ENDINGS`.
 
-    A share ``lookups`` of the hidden layers are truth tables. With ``kept_bits``, features are not
-    encoded but enter as integers of at most so many bits, and the first sums are unipolar.
+    A share ``lookups`` of the hidden layers are truth tables. Sums take their ``weight_bits`` by
+    turns. With ``kept_bits``, features are not encoded but enter as integers of at most so many
+    bits, and the first sums are unipolar.
     """
     layers: list[Layer] = [random_encode(rng, features, bits, feature_bits, signed)]
     width, high = bits, 1
@@ -246,6 +299,7 @@ def random_network(
         if not hidden and ending in ("bits", "votes", "class of votes"):
             hidden = (classes,)
     sizes = list(hidden)
+    bits_by_turns = cycle((weight_bits,) if isinstance(weight_bits, int) else weight_bits)
     if ending.endswith("votes"):  # they need bits in equal groups
         sizes.append(classes * int(rng.integers(1, 6)))
     for number, size in enumerate(sizes, 1):
@@ -261,7 +315,7 @@ def random_network(
                     size,
                     fan_in=fan_in,
                     unipolar=unipolar or high > 1,
-                    weight_bits=weight_bits,
+                    weight_bits=next(bits_by_turns),
                     high=high,
                 )
             )
@@ -278,97 +332,13 @@ def random_network(
                 fan_in=fan_in,
                 thresholds=False,
                 unipolar=unipolar or high > 1,
-                weight_bits=weight_bits,
+                weight_bits=next(bits_by_turns),
                 high=high,
             )
         )
     if ending.startswith("class"):
         layers.append(ArgMax("argmax"))
     return Network("random", tuple(layers))
-
-
-def random_chain(rng: np.random.Generator) -> Network:
-    """A network of up to three runs of layers, each of any kind: flat, of images, of steps.
-
-    Ends in any of :data:`ENDINGS`, and with named concepts before that every other time.
-    """
-    layers: list[Layer] = []
-    if rng.random() < 0.3:
-        layers.append(Quantise("encode", int(rng.integers(2, 9)), 4, bool(rng.integers(2)), 3))
-    else:
-        signed = bool(rng.integers(2))
-        features, bits = int(rng.integers(1, 9)), int(rng.integers(2, 20))
-        layers.append(random_encode(rng, features, bits, 4, signed))
-
-    def values() -> Values:
-        """What the last layer yields."""
-        assert isinstance(layers[0], FirstLayer)
-        found = layers[0].input
-        for layer in layers:
-            found = layer.output(found)
-        return found
-
-    def add_dense(count: int, *, thresholds: bool = True) -> None:
-        """Add sums of whatever comes."""
-        fed = values()
-        layers.append(
-            random_dense(
-                rng,
-                f"dense{len(layers)}",
-                fed.count,
-                count,
-                fan_in=[3, 6, None][rng.integers(3)],
-                thresholds=thresholds,
-                unipolar=not fed.is_bits or bool(rng.integers(2)),
-                weight_bits=int(rng.choice([2, 2, 4])),
-                high=fed.high,
-            )
-        )
-
-    def add_image() -> None:
-        """Add convolutions and pooling over what comes."""
-        shape = (int(rng.integers(1, 4)), int(rng.integers(1, 6)), int(rng.integers(1, 6)))
-        add_dense(Values(shape, 0, 1).count)
-        layers.append(Unflatten(f"image{len(layers)}", shape))
-        for _ in range(rng.integers(3)):
-            layer = random_windowed(rng, f"window{len(layers)}", values())
-            layers.extend([layer] if layer is not None else [])
-        layers.append(Flatten(f"flat{len(layers)}"))
-
-    def add_steps() -> None:
-        """Add spiking layers and the sum over their steps, a number or a bit each."""
-        steps = int(rng.integers(1, 5))
-        add_dense(int(rng.integers(1, 5)) * steps)
-        layers.append(Steps(f"steps{len(layers)}", steps, str(rng.choice(["direct", "split"]))))
-        for _ in range(rng.integers(1, 3)):
-            name, fed = f"spiking{len(layers)}", values().count
-            layers.append(random_spiking(rng, name, fed, int(rng.integers(1, 7)), fan_in=3))
-        layers.append(Accumulate(f"count{len(layers)}"))
-
-    def add_lookup() -> None:
-        """Add truth tables, of sums if what comes are numbers."""
-        if not values().is_bits:
-            add_dense(int(rng.integers(1, 9)))
-        fed = values().count
-        layers.append(random_lookup(rng, f"lookup{len(layers)}", fed, int(rng.integers(1, 9)), 3))
-
-    for _ in range(rng.integers(1, 4)):
-        kinds = (add_image, add_steps, add_lookup, lambda: add_dense(int(rng.integers(1, 9))))
-        kinds[rng.integers(len(kinds))]()
-    classes, ending = int(rng.integers(2, 5)), ENDINGS[rng.integers(len(ENDINGS))]
-    add_dense(classes * int(rng.integers(1, 4)))
-    if rng.random() < 0.5:
-        names = tuple(f"concept {index}" for index in range(values().count))
-        layers.append(Concepts("concepts", names))
-        if rng.random() < 0.3:
-            add_dense(classes * 2)
-    if ending.endswith("votes"):
-        layers.append(GroupSum("vote", classes))
-    elif ending.endswith("scores"):
-        add_dense(classes, thresholds=False)
-    if ending.startswith("class"):
-        layers.append(ArgMax("argmax"))
-    return Network("chain", tuple(layers))
 
 
 def random_frames(network: Network, rng: np.random.Generator, count: int) -> IntArray:
@@ -393,8 +363,8 @@ def networks(draw: st.DrawFn, max_width: int = 24) -> Network:
         fan_in=draw(st.sampled_from((1, 2, 3, 4, 6, 9, None))),
         unipolar=draw(st.booleans()),
         lookups=draw(st.sampled_from((0.0, 0.5, 1.0))),
-        weight_bits=draw(st.sampled_from((2, 2, 3, 4, 8))),
-        kept_bits=draw(st.sampled_from((0, 0, 1, 3, 8))),
+        weight_bits=draw(st.just(2) | st.tuples(*[st.integers(2, 8)] * 4)),
+        kept_bits=draw(st.just(0) | st.integers(1, 8)),
         ending=draw(endings),
         classes=draw(st.integers(2, 5)),
     )

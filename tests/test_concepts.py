@@ -1,11 +1,9 @@
-"""Concepts, bits that leave beside the decision; and layers of every kind in any order."""
+"""Concepts: bits that have names and leave beside the decision."""
 
 import numpy as np
 import pytest
 from conftest import write_run
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from networks import random_chain, random_dense, random_encode, random_frames
+from networks import random_dense, random_encode, random_frames
 
 from htaflow.hw.layout import layouts
 from htaflow.model import golden
@@ -89,23 +87,3 @@ def test_concepts_are_bits():
     sums = Dense("sums", np.ones((2, 10), np.int8), None)
     with pytest.raises(BadInputError, match=r"'concepts': it is fed 2 integers -10..10, but conc"):
         Network("network", (encode, sums, Concepts("concepts", ("a", "b"))))
-
-
-def check_chain(seed, folder):
-    """Golden and hardware agree on a chain of any layers."""
-    network = random_chain(np.random.default_rng(seed))
-    result = verify(write_run(folder, network, 24, [None, 8][seed % 2]))
-    assert (result["mismatches"], result["problems"]) == (0, [])
-
-
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 2**32 - 1))
-def test_layers_of_every_kind_in_any_order_simulate_as_golden_computes(seed, tmp_path_factory):
-    check_chain(seed, tmp_path_factory.mktemp("chain") / "run")
-
-
-@pytest.mark.slow
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 2**32 - 1))
-def test_many_chains_simulate_as_golden_computes(seed, tmp_path_factory):
-    check_chain(seed, tmp_path_factory.mktemp("chain") / "run")

@@ -61,15 +61,19 @@ def test_gradient_goes_straight_through_to_every_latent_weight():
     assert torch.allclose(latent.grad * step, torch.tensor([[1.0, 2.0, 3.0]]))
 
 
-def random_model(seed: int, bits: int, normalised: bool, feature_bits: int) -> BinaryNetwork:
-    """Six features, three hidden layers, four classes; biases and statistics at random."""
+def random_model(seed: int, bits: list[int], normalised: bool, feature_bits: int) -> BinaryNetwork:
+    """Six features, hidden layers and four classes, whose weights have ``bits``, layer by layer.
+
+    Biases and statistics are random.
+    """
     torch.manual_seed(seed)
     quantiser = Quantiser(6, 5, bool(seed % 2), feature_bits)
     blocks: dict[str, Block] = {}
     width, high = 6, quantiser.high
-    for name, count in (("hidden1", 12), ("hidden2", 10), ("hidden3", 8)):
-        fan_in = [None, 3, 5][seed % 3]
-        linear = IntegerLinear(width, count, bits, fan_in, high=high)
+    for number, wide in enumerate(bits[:-1], 1):
+        name, count = f"hidden{number}", [12, 10, 8][number % 3]
+        fan_in = [None, 3, 5][(seed + number) % 3]
+        linear = IntegerLinear(width, count, wide, fan_in, high=high)
         if normalised:
             hidden = Hidden(linear, HTAF())
             hidden.norm.running_mean = torch.randint(-8, 9, (count,)) / 2
@@ -84,11 +88,16 @@ def random_model(seed: int, bits: int, normalised: bool, feature_bits: int) -> B
                 block.bias += torch.randn(count) * 0.3
                 block.bias[0] = 0
         width, high = count, 1
-    blocks["scores"] = Scores(IntegerLinear(width, 4, bits, shared=True))
+    blocks["scores"] = Scores(IntegerLinear(width, 4, bits[-1], shared=True))
     return BinaryNetwork(quantiser, blocks)
 
 
-@given(st.integers(0, 1000), st.integers(2, 8), st.booleans(), st.integers(1, 5))
+@given(
+    seed=st.integers(0, 1000),
+    bits=st.lists(st.integers(2, 8), min_size=2, max_size=13),
+    normalised=st.booleans(),
+    feature_bits=st.integers(1, 5),
+)
 def test_hard_model_equals_golden_in_every_layer(seed, bits, normalised, feature_bits):
     model = random_model(seed, bits, normalised, feature_bits)
     network = lower(model, "random")
@@ -96,8 +105,8 @@ def test_hard_model_equals_golden_in_every_layer(seed, bits, normalised, feature
     frames = np.random.default_rng(seed).integers(low, low + 32, (70, 6))
     classes = prove(model, network, frames)
     assert np.array_equal(classes, golden.run(network, frames)["class"][:, 0])
-    largest = 2 ** (bits - 1) - 1
-    assert all(np.abs(layer.weights).max() <= largest for layer in network.layers[1:-1])
+    for layer, wide in zip(network.layers[1:-1], bits, strict=True):
+        assert np.abs(layer.weights).max() <= 2 ** (wide - 1) - 1
 
 
 def test_first_sums_spread_by_about_one_whatever_comes_in():
@@ -114,10 +123,12 @@ def test_first_sums_spread_by_about_one_whatever_comes_in():
 @pytest.mark.parametrize("normalised", [True, False])
 def test_golden_accuracy_is_what_was_trained(normalised, tmp_path):
     dataset = load("digits")
-    layer = HeavisideNeurons(24, 12, 24, bits=3, normalised=normalised)
     recipe = dataclasses.replace(
         ZOO["digits-dhn"],
-        hidden=(layer,) * 4,
+        hidden=tuple(
+            HeavisideNeurons(24, 12, 24, bits=bits, normalised=normalised) for bits in (3, 6, 2, 5)
+        ),
+        head_bits=7,
         noise=0.01,
         learning_rate=0.02 if normalised else 0.003,
     )
@@ -139,6 +150,9 @@ def test_golden_accuracy_is_what_was_trained(normalised, tmp_path):
     assert (classes == dataset.y_test).mean() == pytest.approx(hard)
     assert hard > 0.5
     assert network.layers[1].fan_in.max() <= 12
+    largest = [int(np.abs(layer.weights).max()) for layer in network.layers[1:-1]]
+    assert all(most < 1 << (bits - 1) for most, bits in zip(largest, (3, 6, 2, 5, 7), strict=True))
+    assert largest[1] > 3 and largest[3] > 1 and largest[4] > 7
 
 
 def test_noise_stays_in_the_range_of_the_features():

@@ -16,6 +16,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import numpy as np
 import networks
+from chains import random_chain
 from htaflow.flows.board import load_board
 from htaflow.flows.build import _design
 from htaflow.flows.convert import convert
@@ -29,7 +30,7 @@ made = [
     networks.random_network(np.random.default_rng(2), hidden=(12,), fan_in=9, weight_bits=4),
     networks.random_image_network(np.random.default_rng(3)),
     networks.random_spiking_network(np.random.default_rng(4)),
-    networks.random_chain(np.random.default_rng(5)),
+    random_chain(np.random.default_rng(5))[0],
 ]
 for number, network in enumerate(made):
     for target in ("portable", "ice40", "ecp5")[:: 1 if number == 0 else 3]:

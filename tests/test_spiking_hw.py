@@ -19,7 +19,7 @@ from htaflow.hw.target import PORTABLE, TARGETS
 from htaflow.hw.verilog import generate
 from htaflow.model import golden
 from htaflow.model.errors import MismatchError
-from htaflow.model.files import write_atomic, write_json
+from htaflow.model.files import write_atomic
 from htaflow.model.network import Accumulate, Encode, Network, Spiking, Steps, Values
 from htaflow.sim.verify import verify
 
@@ -72,12 +72,7 @@ def test_the_logic_of_every_step_is_golden(seed, steps, fan_in, target, summed):
 
 def simulate(network, folder, bus_bits=None, frames=30, **options):
     """Verify the hardware of ``network``, made with ``options``; return the result."""
-    run = write_run(folder / "run", network, frames, bus_bits)
-    if options:
-        design = generate(network, bus_bits, **options)
-        write_atomic(run / "rtl" / "top.v", design.text)
-        write_json(run / "rtl" / "top.json", design.interface)
-    result = verify(run)
+    result = verify(write_run(folder / "run", network, frames, bus_bits, **options))
     assert (result["mismatches"], result["problems"]) == (0, [])
     return result
 

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from htaflow.flows.convert import convert
+from htaflow.model import zoo
 from htaflow.model.activation import HTAF
 from htaflow.model.assemble import build_model
 from htaflow.model.binary_network import BinaryNetwork
@@ -19,11 +21,14 @@ from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.fit import calibrate, encode
 from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
 from htaflow.model.lower import lower, prove
+from htaflow.model.netfile import load_network
 from htaflow.model.network import Network
 from htaflow.model.recipe import HeavisideNeurons, Neurons, SpikingNeurons
 from htaflow.model.spiking import Accumulate, Spiking, Steps
 from htaflow.model.surrogates import SURROGATES, Surrogate
+from htaflow.model.train import train
 from htaflow.model.zoo import find_recipe
+from htaflow.sim.verify import verify
 
 
 def model(seed=0, steps=4, activation=None, **options):
@@ -186,3 +191,22 @@ def test_a_network_of_rate_code_is_golden(rng):
 def test_features_that_are_all_the_same_have_no_rate():
     with pytest.raises(BadInputError, match="nothing can be learned"):
         rate_thresholds(np.full((5, 3), 7), 4)
+
+
+def test_leaky_neurons_reset_to_zero_on_a_rate_code_reach_hardware(tmp_path, monkeypatch):
+    neurons = (
+        SpikingNeurons(count, 4, 12, beta=beta, reset_mechanism="zero")
+        for count, beta in ((24, 0.75), (20, 0.5))
+    )
+    recipe = dataclasses.replace(
+        find_recipe("digits-snn"), name="tiny", hidden=tuple(neurons), coding="rate", steps=3
+    )
+    monkeypatch.setitem(zoo.ZOO, "tiny", recipe)
+    result = train("tiny", "digits", tmp_path, epochs=2)
+    assert result["accuracy"]["golden"] == result["accuracy"]["hard"] > 0.2
+    _, steps, *spiking, _, _, _ = load_network(tmp_path / "network.safetensors").layers
+    assert (steps.steps, steps.coding) == (3, "split")
+    assert [(layer.leak, layer.reset) for layer in spiking] == [(2, "zero"), (1, "zero")]
+    convert(tmp_path)
+    verified = verify(tmp_path, frames=8)
+    assert (verified["frames"], verified["mismatches"], verified["problems"]) == (8, 0, [])

@@ -56,8 +56,8 @@ def random_choices(seed):
         fan_in=[1, 3, 4, 6, 9, None][rng.integers(6)],
         unipolar=bool(rng.integers(2)),
         lookups=rng.choice([0.0, 0.5]),
-        weight_bits=[2, 4, 2, 8, 2, 3][seed % 6],
-        kept_bits=[0, 0, 3, 0, 8, 2, 1][seed % 7],
+        weight_bits=2 if seed % 2 else tuple(rng.integers(2, 9, 4).tolist()),
+        kept_bits=[0, 1, 0, 2, 3, 4, 0, 5, 6, 7, 8][seed % 11],
         ending=ENDINGS[seed % len(ENDINGS)],
         classes=int(rng.integers(2, 5)),
     )

@@ -3,6 +3,7 @@
 """Images in hardware: random networks simulate as golden computes, in the predicted cycles."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from conftest import write_run
 from hypothesis import given, settings
 from networks import ENDINGS, image_networks, random_frames, random_image_network
 
+from htaflow.flows.synth import NETLIST_VERILOG, core_synthesis
 from htaflow.hw import window
 from htaflow.hw.component import LayerComponent
 from htaflow.hw.layout import layouts
@@ -20,6 +22,7 @@ from htaflow.hw.stage import Stage
 from htaflow.hw.target import TARGETS
 from htaflow.hw.top import Top
 from htaflow.hw.verilog import convert, describe
+from htaflow.hw.window import Windows
 from htaflow.model import golden
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import write_atomic
@@ -31,6 +34,7 @@ from htaflow.model.network import (
     MaxPool2d,
     Network,
     Unflatten,
+    Values,
     Windowed,
 )
 from htaflow.sim.runner import Bench, run_bench
@@ -233,3 +237,22 @@ def test_a_wrong_neuron_of_a_convolution_is_named(tmp_path, rng):
     write_atomic(run / "rtl" / "top.v", text)
     with pytest.raises(MismatchError, match="layer 'conv1', neuron 60, cycle"):
         verify(run)  # bit (2 * 6 + 0) * 5 + 0: channel 2 of the first pixel
+
+
+@pytest.mark.parametrize(
+    ("family", "columns", "memories"),
+    [
+        ("ice40", 10, {"SB_RAM40_4K": 2}),
+        ("ecp5", 28, {"TRELLIS_DPR16X4": 16}),
+        ("ecp5", 64, {"DP16KD": 1}),
+    ],
+)
+def test_long_lines_become_block_ram(family, columns, memories, tmp_path):
+    """Of 16 channels and 3 rows; on an ECP5, short ones are cheap in distributed RAM."""
+    layer = MaxPool2d("pool", (3, 3))
+    top = convert(Windows("windows", layer, Values((16, 8, columns), 0, 1)), "top", {})
+    write_atomic(tmp_path / "top.v", top)
+    core_synthesis(family, "top.v").run(tmp_path, 300)
+    cells = re.findall(r"^  (\w+) #?\(", (tmp_path / NETLIST_VERILOG).read_text(), re.MULTILINE)
+    found = Counter(cell for cell in cells if re.search(r"RAM|DPR|DP16KD|PDPW", cell))
+    assert found == memories

@@ -28,7 +28,8 @@ def command_lines(
     where = str(run.path)
     lines: list[list[Any]] = []
     training, rtl = results["training"], results["rtl"]
-    if training:
+    own = training is not None and training.get("recipe") is not None
+    if training and not own:
         line = ["train", training.get("model"), "--data", training.get("data"), "--out", where]
         for option in ("mode", "seed", "epochs"):
             line += [f"--{option}", training.get(option)]
@@ -39,6 +40,8 @@ def command_lines(
         lines.append(["verify", where, "--level", "rtl", "--frames", verification["frames"]])
         seed = verification["stalled"].get("seed")
         lines[-1] += [] if seed is None else ["--seed", seed]
+        if str(verification.get("simulator")).startswith("Verilator"):
+            lines[-1] += ["--simulator", "verilator"]
     if mutation := results["mutation"]:
         line = ["verify", where, "--mutate", "--frames", mutation["frames"]]
         lines.append([*line, "--mutants", mutation["mutants"], "--seed", mutation["seed"]])
@@ -48,6 +51,7 @@ def command_lines(
     explanations = [["explain", where, "--frame", frame] for frame in explained[:MAX_EXPLAINED]]
     left = len(explained) - len(explanations)
     return [
+        *(["# train in Python, with the recipe of your own that train.json holds"] if own else []),
         *map(_command, [*lines, *explanations]),
         *([f"# {left} more explained frames are left out here"] if left > 0 else []),
         _command(["report", where]),

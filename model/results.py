@@ -24,6 +24,7 @@ class Training(TypedDict):
     accuracy: dict[str, float]
     test_frames: int
     model: NotRequired[str]
+    recipe: NotRequired[dict[str, Any] | None]
     data: NotRequired[str]
     mode: NotRequired[str]
     seed: NotRequired[int]

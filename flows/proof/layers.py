@@ -22,6 +22,7 @@ from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge, TooLargeError
 from htaflow.flows.proof.definition import computes, define, define_step, define_total
 from htaflow.flows.proof.gates import Bit, GateError, Gates
 from htaflow.flows.proof.sequences import Follower, Ports, SequenceError, ports_of
+from htaflow.hw.spiking import sums_name
 from htaflow.model.network import (
     Accumulate,
     ArgMax,
@@ -203,6 +204,23 @@ class _Prover:
         if len(found) != count:
             raise _OpenError(f"{len(found)} bits come in, not {count}")
         return found
+
+    def _frames(self, bdd: Bdd, count: int, proof: LayerProof) -> Iterator[list[Edge]]:
+        """Yield frames of ``count`` bits each: variables of their own, or what stands for them.
+
+        An image comes pixel by pixel; in each, what is known of its channels holds.
+        """
+        proof.assumed = self.relation.text
+        pixels, left = divmod(count, len(self.relation.literals))
+        if left:
+            raise _OpenError(f"{len(self.relation.literals)} bits come in at once, of {count}")
+        for number in range(FRAMES):
+            yield [
+                (FALSE if where < 0 else bdd.var(number * count + where * pixels + pixel))
+                ^ int(flip)
+                for where, flip in self.relation.literals
+                for pixel in range(pixels)
+            ]
 
     def _stage(self, layer: Layer, values: Values, proof: LayerProof) -> None:
         """Prove a layer of combinational logic in a chain of stages."""
@@ -534,8 +552,7 @@ class _Prover:
         bdd = Bdd()
         count = values.count
         frames, expected = [], []
-        for number in range(FRAMES):
-            bits = [bdd.var(number * count + index) for index in range(count)]
+        for bits in self._frames(bdd, count, proof):
             if isinstance(layer, Steps):
                 size = layer.output(values).count
                 shown = [
@@ -559,8 +576,7 @@ class _Prover:
         count = values.count
         pixels = values.shape[1] * values.shape[2]
         frames, expected = [], []
-        for number in range(FRAMES):
-            bits = [bdd.var(number * count + index) for index in range(count)]
+        for bits in self._frames(bdd, count, proof):
             frames.append([bits[p::pixels] for p in range(pixels)])
             seen = np.array([*bits, int(layer.pad_bit)], dtype=object)
             expected.append([list(window) for window in seen[layer.taps(values)]])
@@ -670,7 +686,7 @@ class _Prover:
 
     def _sums(self, layer: Spiking, values: Values, proof: LayerProof) -> None:
         """Prove the stage that sums what spiking neurons are fed."""
-        name = f"{layer.name}__sums"
+        name = sums_name(layer)
         ending = f".{name}__output__payload"
         chains = [
             signal.rpartition(".")[0] for signal in self.gates.signals if signal.endswith(ending)
@@ -705,7 +721,8 @@ class _Prover:
             raise _OpenError("its input is not what the layer before yields")
         bdd = Bdd()
         count = len(self.payload)
-        fed = [bdd.var(index) for index in range(count)]
+        fed = self._inputs(bdd, count)
+        proof.assumed = self.relation.text
         totals = {bit: bdd.var(count + index) for index, bit in enumerate(ports.output)}
         edges = dict(zip(self.payload, fed, strict=True)) | totals
         yielded = layer.output(values)

@@ -52,6 +52,16 @@ def test_as_many_frames_are_stalled_as_asked(tmp_path):
     assert result["stalled"]["frames"] == result["stalled"]["received"] == 60
 
 
+def test_a_sink_that_stalls_for_long_is_no_hang(tmp_path):
+    """As it does to fill a design that holds very many frames, and after the last ones came in."""
+    bench = small_design.bench(tmp_path, tests=("stalled",), stalled_frames=60)
+    replace(bench, interface={**bench.interface, "frames_held": 1500}).write(tmp_path / "verify")
+    result = run_bench(tmp_path / "verify", time_limit=60)["stalled"]
+    assert result["problems"] == []
+    assert result["received"] == result["frames"] == 60
+    assert result["cycles"] > 1500
+
+
 DATA = "m_axis_tdata = last;"
 VALID = "m_axis_tvalid = last_valid;"
 READY = "last_ready = m_axis_tready;"

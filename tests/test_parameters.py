@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from chains import random_chain
 from conftest import write_run
 from networks import (
-    random_chain,
     random_dense,
     random_encode,
     random_image_network,
@@ -151,7 +151,8 @@ def test_kinds_are_those_of_the_layers(rng):
 @pytest.mark.parametrize("seed", range(20))
 def test_every_layer_of_any_network_is_described(seed):
     rng = np.random.default_rng(seed)
-    for network in (random_chain(rng), random_image_network(rng), random_spiking_network(rng)):
+    chain, _ = random_chain(rng)
+    for network in (chain, random_image_network(rng), random_spiking_network(rng)):
         assert kind(network)
         fed = network.input
         for layer, values in zip(network.layers, network.values.values(), strict=True):

@@ -284,7 +284,8 @@ class StreamTB(TB):
             dut.clk.value = high
             await half
             cycle += 1
-            if moved != source.taken + scoreboard.received:
+            waits = word is not None and not sink.ready  # that nothing moves is then our own doing
+            if waits or moved != source.taken + scoreboard.received:
                 moved, last_moved = source.taken + scoreboard.received, cycle
             quiet = cycle - last_moved
             if scoreboard.received > len(frames) + MAX_LISTED:

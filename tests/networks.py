@@ -221,9 +221,15 @@ def random_windowed(
     if kind == "tables":
         tables = random_lookup(rng, name, bits, channels, choices.pick(range(1, 5)))
         return LookupConv2d(name, kernel, tables.source, tables.tables, **geometry)
-    fan_in = choices.pick((3, 6, None))
-    unipolar = choices.chance(0.3)
-    dense = random_dense(rng, name, bits, channels, fan_in=fan_in, unipolar=unipolar)
+    dense = random_dense(
+        rng,
+        name,
+        bits,
+        channels,
+        fan_in=choices.pick((3, 6, None)),
+        unipolar=choices.chance(0.3),
+        weight_bits=choices.pick((2, 2, 2, 3, 5, 8)),
+    )
     assert dense.thresholds is not None
     return Conv2d(name, kernel, dense.weights, dense.thresholds, dense.inputs, **geometry)
 

@@ -48,8 +48,9 @@ class Convolution(Windowed):
 class Conv2d(Convolution):
     """Weighted sums of a window's bits, compared with thresholds: a ``Dense`` over windows.
 
-    ``weights`` is ``[out, channels * kernel height * kernel width]`` in {-1, 0, +1}, in the order
-    of a window's bits, which is that of ``torch.nn.Conv2d.weight``; ``thresholds`` is ``[out]``.
+    ``weights`` is ``[out, channels * kernel height * kernel width]``, each of at most 8 bits, in
+    the order of a window's bits, which is that of ``torch.nn.Conv2d.weight``; ``thresholds`` is
+    ``[out]``.
     For ``inputs="bipolar"`` a padding bit of 0 counts -1, for ``"unipolar"`` 0.
     """
 

@@ -468,22 +468,26 @@ class _Prover:
             self._whole_frames(ports.input[bus], ports.input[bus + 1], component)
             self._compare(bdd, proof, defined, got, [yielded.width] * yielded.count)
         else:
-            used = set(self.network.used_bits.tolist())
             frames, expected = [], []
             for number in range(FRAMES):
                 shift = number * len(frame)
                 bits = [bdd.var(shift + index) for index in range(len(frame))]
-                outputs = define(bdd, layer, layer.input, bits)
                 frames.append(self._beats(bits, beats, per_beat * width, bus))
-                expected.append([[bit if i in used else -1 for i, bit in enumerate(outputs)]])
+                expected.append([self._as_read(define(bdd, layer, layer.input, bits), proof)])
             self._follow(
                 component, bdd, frames, expected, proof, yielded.width, FRAMES * len(frame)
             )
-            proof.assumed = (
-                f"{len(used)} of {len(defined)} bits are read; the others are not proved"
-            )
         self.payload = list(ports.output)
         self.relation = _Relation.of(defined)
+
+    def _as_read(self, bits: Sequence[Edge], proof: LayerProof) -> list[Edge]:
+        """Return the encoder's bits as they are proved: -1 in the place of those that nobody reads.
+
+        An encoder of several beats keeps nothing for them.
+        """
+        used = set(self.network.used_bits.tolist())
+        proof.assumed = f"{len(used)} of {len(bits)} bits are read; the others are not proved"
+        return [bit if index in used else -1 for index, bit in enumerate(bits)]
 
     def _beats(self, bits: list[Edge], beats: int, per_beat: int, bus: int) -> list[list[Edge]]:
         """Return the bits of a frame as beats with ``last`` and ``error``; idle bits are 0."""
@@ -555,8 +559,11 @@ class _Prover:
         for bits in self._frames(bdd, count, proof):
             if isinstance(layer, Steps):
                 size = layer.output(values).count
+                read = bits
+                if layer is self.network.layers[1] and self.interface["beats"] > 1:
+                    read = self._as_read(bits, proof)
                 shown = [
-                    bits[step * size :][:size] if layer.coding == "split" else bits
+                    read[step * size :][:size] if layer.coding == "split" else read
                     for step in range(layer.steps)
                 ]
                 frames.append([bits])

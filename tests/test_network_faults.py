@@ -33,7 +33,7 @@ def designs():
         "wide": a_design(networks.random_network(rng(2), kept_bits=3, weight_bits=4), depth=2),
         "named": a_design(with_concepts(networks.random_network(rng(1)))),
         "image": a_design(networks.random_image_network(rng(1), windows=4)),
-        "pooled": a_design(networks.random_image_network(rng(13))),
+        "pooled": a_design(networks.random_image_network(rng(5))),
         "spiking": a_design(networks.random_spiking_network(rng(4))),
         "leaky": a_design(networks.random_spiking_network(rng(25)), depth=2),
     }

@@ -5,6 +5,7 @@ from functools import singledispatch
 import numpy as np
 
 from htaflow.flows.summary import count
+from htaflow.hw.spiking import membrane_widths
 from htaflow.model import golden
 from htaflow.model.network import (
     Conv2d,
@@ -115,8 +116,7 @@ def _(layer: Spiking, fed: Values) -> dict[str, str]:
         taken = "the threshold" if layer.drops is None else _range(layer.drops)
         found["reset"] = f"by subtracting {taken}"
     found["fraction"] = count(layer.fraction, "bit")
-    ends = zip(*layer.membranes(fed.steps or 1), strict=True)
-    held = [Values((1,), int(low), int(high)) for low, high in ends]
+    held = membrane_widths(layer, fed.steps or 1)
     low, high = min(each.low for each in held), max(each.high for each in held)
     widths = np.array([each.width for each in held])
     found["membranes"] = f"{low} to {high}, {_range(widths)} bits each, {widths.sum()} in all"

@@ -178,7 +178,8 @@ def _find_missing(
 
 def _describe(run: Run, network: Network) -> list[Facts]:
     """Return what the table of layers shows of each layer."""
-    test = run.load_test(network)
+    spiking_layers = any(isinstance(layer, Spiking) for layer in network.layers)
+    test = run.load_test(network) if spiking_layers else None
     spiking = {} if test is None else spikes(network, test[0])
     described = []
     fed = network.input

@@ -1,7 +1,8 @@
 """Fixtures that several tests share."""
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,20 @@ settings.load_profile("untimed")
 def rng() -> np.random.Generator:
     """A generator that gives the same numbers in each run of a test."""
     return np.random.default_rng(1)
+
+
+@pytest.fixture
+def signals_heard() -> Iterator[None]:
+    """Give Ctrl-C and a closed terminal their usual meaning, in the test and in what it starts.
+
+    They are ignored, and a child would inherit that, where pytest runs under ``nohup`` or as a
+    script's job in the background.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -310,6 +310,7 @@ def test_an_interruption_says_how_to_go_on(
     assert "run the same command again" in err
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_process_that_is_told_to_end_takes_its_tools_along(
     tmp_path: Path, number: signal.Signals
@@ -329,12 +330,12 @@ def test_a_process_that_is_told_to_end_takes_its_tools_along(
         text=True,
     ) as process:
         started = tmp_path / "id"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (started.exists() and started.read_text().strip()):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert "interrupted" in errors
     assert "Traceback" not in errors

@@ -6,51 +6,22 @@ import re
 import numpy as np
 import pytest
 from conftest import write_run
+from layer_logic import check_logic, random_choices
 from networks import ENDINGS, random_frames, random_network
-from test_unrolled import random_choices, to_bits
 
 from htaflow.hw.compressor import add_up
 from htaflow.hw.dense import dense_logic
-from htaflow.hw.encode import encode_logic
-from htaflow.hw.layout import InputLayout
 from htaflow.hw.logic import Logic
 from htaflow.hw.network import check_pipeline, layer_logic
 from htaflow.hw.neuron import neuron
 from htaflow.hw.target import TARGETS, find_target
 from htaflow.hw.verilog import generate
-from htaflow.model import golden
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_atomic, write_json
 from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, Network, Values
 from htaflow.sim.verify import verify
 
 MAPPED = [name for name, target in TARGETS.items() if target.cell]
-
-
-def check_logic(network, target, frames):
-    """Evaluate the chain of logic, each stage fed the one before, and compare it with golden."""
-    layout = InputLayout(network.input)
-    bits = to_bits(frames, network.encode.feature_bits)
-    bits = np.pad(bits, ((0, 0), (0, layout.bus_bits - bits.shape[1])))
-    expected = golden.trace(network, frames)
-    incoming, known = network.encode, None
-    for layer in network.layers:
-        if layer is network.encode:
-            logic = encode_logic(layer, layout)
-        else:
-            logic = layer_logic(layer, network.values[incoming.name], TARGETS[target], known)
-        bits = logic.evaluate(bits)
-        wanted = to_bits(expected[layer.name], network.values[layer.name].width)
-        if isinstance(layer, ArgMax):
-            scores = to_bits(expected[incoming.name], network.values[incoming.name].width)
-            wanted = np.concatenate([wanted, scores], axis=1)
-        assert np.array_equal(bits, wanted), layer.name
-        known = logic.known_outputs()
-        # What is known of the outputs must hold, since those bits get no register.
-        for index, (same, flip) in enumerate(zip(known.same, known.flip, strict=True)):
-            base = bits[:, same] if same >= 0 else np.zeros(len(bits), bool)
-            assert np.array_equal(bits[:, index], base ^ flip), (layer.name, index)
-        incoming = layer
 
 
 @pytest.mark.parametrize("target", TARGETS)

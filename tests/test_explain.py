@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
+from concept_networks import BIPOLAR, DECIDING, NAMES, VOTING, network_of, scores
 from conftest import write_run
 from networks import random_dense, random_encode, random_frames
 
@@ -24,27 +25,7 @@ from htaflow.model import golden
 from htaflow.model.decision import find_head
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.exemplars import SHOWN, find_exemplars, load_exemplars, save_exemplars
-from htaflow.model.network import ArgMax, Concepts, Dense, GroupSum, Network
-
-NAMES = ("round", "<b>tall</b>", "dark & open", "日本")
-
-
-def network_of(*after, name="network"):
-    """Four concepts, and what follows them."""
-    encode = random_encode(np.random.default_rng(0), 9, 20, 4, False)
-    hidden = random_dense(np.random.default_rng(1), "hidden", 20, 4, fan_in=9)
-    return Network(name, (encode, hidden, Concepts("concepts", NAMES), *after))
-
-
-def scores(**options):
-    """Three classes' sums of four concepts."""
-    rng = np.random.default_rng(2)
-    return random_dense(rng, "scores", 4, 3, thresholds=False, weight_bits=4, **options)
-
-
-DECIDING = network_of(scores(unipolar=True), ArgMax("argmax"))
-BIPOLAR = network_of(scores(), ArgMax("argmax"))
-VOTING = network_of(GroupSum("vote", 2), ArgMax("argmax"))
+from htaflow.model.network import ArgMax, Dense, Network
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from concept_networks import DECIDING
 from conftest import write_run
 from networks import random_network
-from test_explain import DECIDING
 
 from htaflow.flows.build import build, work_folder
 from htaflow.flows.convert import convert

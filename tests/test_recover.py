@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from board_network import PLL_MODEL, small_network
 from side_by_side import build_bitstream, differences
-from test_board import PLL_MODEL, small_network
 
 from htaflow.flows.board import Board, Pin, load_board
 from htaflow.flows.recovery.bitstream import prove_bitstream, recover_bitstream

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_logic import check_logic
 from networks import random_frames
-from test_area import check_logic
 
 from htaflow.hw import shared_count
 from htaflow.hw.dense import dense_logic

@@ -5,7 +5,8 @@ import pytest
 from conftest import write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import ENDINGS, networks, random_frames, random_network
+from layer_logic import random_choices, to_bits
+from networks import networks, random_frames
 
 from htaflow.hw.encode import encode_logic
 from htaflow.hw.layout import InputLayout
@@ -13,12 +14,6 @@ from htaflow.hw.network import layer_logic
 from htaflow.model import golden
 from htaflow.model.network import ArgMax
 from htaflow.sim.verify import verify
-
-
-def to_bits(numbers: np.ndarray, width: int) -> np.ndarray:
-    """Numbers ``[N, count]`` as bits ``[N, count * width]``, low bit first."""
-    spread = numbers[..., None].astype(np.int64) >> np.arange(width) & 1
-    return spread.reshape(len(numbers), -1).astype(bool)
 
 
 @settings(max_examples=60, deadline=None)
@@ -41,27 +36,6 @@ def test_the_logic_of_every_layer_is_golden(network, seed):
             wanted = np.concatenate([wanted, scores], axis=1)
         assert np.array_equal(bits, wanted), layer.name
         incoming = layer
-
-
-def random_choices(seed):
-    """A network of any kind from one seed, and a bus width for it."""
-    rng = np.random.default_rng(seed)
-    network = random_network(
-        rng,
-        features=int(rng.integers(1, 12)),
-        feature_bits=int(rng.integers(1, 9)),
-        signed=bool(rng.integers(2)),
-        bits=int(rng.integers(1, 30)),
-        hidden=tuple(rng.integers(1, 24, rng.integers(0, 3)).tolist()),
-        fan_in=[1, 3, 4, 6, 9, None][rng.integers(6)],
-        unipolar=bool(rng.integers(2)),
-        lookups=rng.choice([0.0, 0.5]),
-        weight_bits=2 if seed % 2 else tuple(rng.integers(2, 9, 4).tolist()),
-        kept_bits=[0, 1, 0, 2, 3, 4, 0, 5, 6, 7, 8][seed % 11],
-        ending=ENDINGS[seed % len(ENDINGS)],
-        classes=int(rng.integers(2, 5)),
-    )
-    return network, [None, 16][seed // len(ENDINGS) % 2]
 
 
 @pytest.mark.parametrize("seed", range(38))

@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from htaflow.flows.board import Board, load_board
 from htaflow.flows.build import same_bitstream
@@ -27,7 +27,7 @@ from htaflow.model.errors import BadInputError, HtaflowError, MismatchError, nea
 from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.results import BoardInterface, Built
+from htaflow.model.results import BoardInterface, Built, ToolMessage
 from htaflow.sim.runner import Simulator
 from htaflow.sim.verify import Design, rtl_design, verify_design
 
@@ -165,7 +165,7 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
     inputs = digest(verilog, step.digest, version, source_digest("htaflow.flows"))
     made, cells, ordered = folder / _MADE, folder / "cells.v", folder / "ordered.v"
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
-        stored = unchanged(made, inputs)
+        stored = unchanged(made, inputs, kind=_Made)
         if stored is None:
             progress(f"verify netlist-{family}: {step.tool}")
             aside = folder / "synthesis"  # a netlist of before stays if this one fails
@@ -193,7 +193,7 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
         facts={
             "yosys": version,
             "of": run.digests(run.verilog),
-            "diagnostics": stored["diagnostics"],
+            "diagnostics": stored.get("diagnostics", []),
         },
     )
 
@@ -275,6 +275,11 @@ endmodule
 
 _MADE = "made.json"
 """From which inputs a level's Verilog was made."""
+
+
+class _Made(TypedDict):
+    inputs: str
+    diagnostics: NotRequired[list[ToolMessage]]
 
 
 def _build(run: Path, board: str = "NAME") -> str:

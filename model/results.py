@@ -101,6 +101,7 @@ class Verification(TypedDict):
     problems: list[str]
     first_mismatch: NotRequired[dict[str, Any] | None]
     network: NotRequired[str]
+    of: NotRequired[dict[str, str]]
     simulator: NotRequired[str]
 
 

@@ -96,13 +96,17 @@ def _verified(
     for attempt in range(2):
         try:
             return verify_design(
-                run.path, network, design, frames=frames, seed=seed, progress=progress
+                run.path,
+                network,
+                design,
+                frames=frames,
+                seed=seed,
+                again=bool(attempt),  # what locating the fault left is gone
+                progress=progress,
             )
         except MismatchError:
             if attempt or _replay(design).is_dir():
                 break
-            # What locating the fault left is gone: do it again.
-            run.verify(design.level).unlink()
     return read_result(run.verify(design.level)) or {}
 
 

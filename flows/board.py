@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from htaflow.flows.rundir import FAILED, SLOW
 from htaflow.hw.board import BoardPins, divisor
 from htaflow.hw.pll import PllSettings, find_settings
 from htaflow.model.errors import BadInputError, nearest, shown
@@ -221,6 +222,8 @@ def _problems(table: dict[str, Any]) -> list[str]:
         value = table.get(name)
         if name in table and not (isinstance(value, str) and re.fullmatch(_WORD, value)):
             wrong.append(f"{name}: {shown(value)} is not letters, digits, '_', '.' and '-'")
+    if str(table.get("name")).endswith((FAILED, SLOW)):
+        wrong.append(f"name: {shown(table['name'])} ends like a folder of htaflow's own")
     title = table.get("title", "")
     if not isinstance(title, str):
         wrong.append(f"title: {shown(title)} is no text")

@@ -12,29 +12,39 @@ from pathlib import Path
 from typing import Any
 
 from htaflow.flows.board import Board, load_board
+from htaflow.flows.diagnostics import (
+    MISSED_CLOCK,
+    Diagnostic,
+    UnsafeDesignError,
+    as_json,
+    read_log,
+    refuse,
+)
 from htaflow.flows.lock import Lock, digests, library_versions, read_lock, sha256
 from htaflow.flows.route import (
     FAMILIES,
     FLOORPLAN,
     ROUTE_LOG,
     TooLargeError,
+    diagnose,
     explain_failure,
     find_router,
     packing,
-    read_result,
+    read_report,
     routing,
     shrink_floorplan,
 )
-from htaflow.flows.rundir import Run, unchanged
+from htaflow.flows.rundir import FAILED, SLOW, Run, read_result, unchanged
 from htaflow.flows.seeds import fastest, seed_range
 from htaflow.flows.step import Step
+from htaflow.flows.synth import LOG as SYNTHESIS_LOG
 from htaflow.flows.synth import NETLIST, count_carries, synthesis
 from htaflow.flows.tools import ToolError, find_tool
 from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import find_target
 from htaflow.hw.verilog import convert, describe
-from htaflow.model.errors import BadInputError, DoesNotFitError
+from htaflow.model.errors import BadInputError, DoesNotFitError, HtaflowError
 from htaflow.model.files import (
     alone,
     digest,
@@ -53,6 +63,9 @@ TIMEOUT = 900.0
 
 _ASIDE = "old"
 """What is in place is called so, in the work folder, while the new takes its place."""
+
+_OTHER_ASIDE = "other"
+"""The same for the folders beside it, from which nothing is ever put back."""
 
 _BITS_A_BYTE = 10  # on the line: start, eight data, stop
 
@@ -91,6 +104,7 @@ def build(
     Returns:
         What report.json holds. ``fmax_by_seed`` has every seed routed from the same inputs, in this
         call or an earlier one; ``failed_seeds`` says why others of this call were not.
+        ``diagnostics`` has what the tools warned of: see :mod:`htaflow.flows.diagnostics`.
 
     Raises:
         BadInputError: no valid network, an unknown board, layer or router, a clock that the board
@@ -98,7 +112,12 @@ def build(
         MissingToolError: Yosys or nextpnr is absent; the message names the remedy.
         DoesNotFitError: the network is too large for the board, cannot be routed, or is too slow
             for its clock. When it is too slow, report.json says by how much; there is no bitstream.
+            If there was one before, it stays, and what is too slow is in RUN/boards/NAME.slow.
+        UnsafeDesignError: a tool said something that means that the hardware may not work, such as
+            a hold violation. RUN/boards/NAME.failed has its log, and a report.json that says what.
         ToolError: a tool failed in another way. The folder RUN/boards/NAME.failed keeps its log.
+
+    Whatever is raised, the bitstream of an earlier build stays, with its report.
 
     A call while another builds the same for the same board waits for it. ``lock.json`` beside the
     report has what it takes to make the same files again, and their digests.
@@ -135,11 +154,11 @@ def build(
     report = job.stored(wanted)
     if report is not None and not job.work.exists():
         progress(f"build {target.name}: unchanged")
-        return _met(report, target)
+        return job.met(report)
     with job.alone():  # also clears what a killed build left
         report = job.stored(wanted) or job.make(wanted)  # another may have made it just now
     progress(f"build {target.name}: done in {job.seconds:.0f} s")
-    return _met(report, target)
+    return job.met(report)
 
 
 def work_folder(folder: Path) -> Path:
@@ -149,7 +168,12 @@ def work_folder(folder: Path) -> Path:
 
 def failed_folder(folder: Path) -> Path:
     """Return what keeps the logs when the build in ``folder`` fails."""
-    return folder.with_name(f"{folder.name}.failed")
+    return folder.with_name(folder.name + FAILED)
+
+
+def slow_folder(folder: Path) -> Path:
+    """Return what has a build that misses its clock, when the one in ``folder`` does not."""
+    return folder.with_name(folder.name + SLOW)
 
 
 def _next_seed(
@@ -181,11 +205,17 @@ class _Job:
     timeout: float
     progress: Progress
     start: float = field(default_factory=time.monotonic)
+    synthesis_diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @property
     def failed(self) -> Path:
         """The folder that keeps what a tool left that failed."""
         return failed_folder(self.final)
+
+    @property
+    def slow(self) -> Path:
+        """The folder of a build that misses its clock, where one that does not stays in place."""
+        return slow_folder(self.final)
 
     @property
     def work(self) -> Path:
@@ -207,13 +237,18 @@ class _Job:
 
         Its report, if its seed is among those ``wanted`` now, and the clock of each seed it routed.
         """
-        kept = unchanged(self.final / "report.json", self.facts["inputs"], kind=Built)
-        if kept is None or not _whole(self.final):
-            return None, {}
-        if not all(key.isdecimal() for key in kept["fmax_by_seed"]):
-            return None, {}  # somebody has changed it
-        fmax = {int(key): float(value) for key, value in kept["fmax_by_seed"].items()}
-        return (kept if kept["seed"] in wanted else None), fmax
+        kept: dict[str, Any] | None = None
+        fmax: dict[int, float] = {}
+        for folder in (self.slow, self.final):
+            report = unchanged(folder / "report.json", self.facts["inputs"], kind=Built)
+            if report is None or not _whole(folder):
+                continue
+            if not all(key.isdecimal() for key in report["fmax_by_seed"]):
+                continue  # somebody has changed it
+            fmax |= {int(key): float(value) for key, value in report["fmax_by_seed"].items()}
+            if report["seed"] in wanted:
+                kept = report
+        return kept, fmax
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -234,7 +269,7 @@ class _Job:
     def make(self, wanted: Sequence[int]) -> dict[str, Any]:
         """Route the seeds that are left to do, keep the best in place, and return its report."""
         kept, fmax = self._earlier(wanted)
-        failed: dict[int, DoesNotFitError] = {}
+        failed: dict[int, HtaflowError] = {}
         synthesised = self.synthesise()
         while (number := _next_seed(wanted, fmax, failed, kept)) is not None:
             folder = synthesised.with_name(f"seed{number}")
@@ -243,7 +278,7 @@ class _Job:
                 result = self.route(folder, number)
             except TooLargeError:
                 raise
-            except DoesNotFitError as error:
+            except (DoesNotFitError, UnsafeDesignError) as error:
                 failed[number] = error
                 if len(failed) == len(wanted):
                     raise
@@ -257,6 +292,8 @@ class _Job:
                 self.keep(folder, kept)
         assert kept is not None
         shutil.rmtree(self.failed, ignore_errors=True)
+        if kept["met"]:
+            shutil.rmtree(self.slow, ignore_errors=True)
         return kept
 
     def synthesise(self) -> Path:
@@ -268,6 +305,8 @@ class _Job:
         with self._keeping_failure(folder):
             self._run(synthesis(self.board), folder)
             count_carries(folder, self.board)
+            self.synthesis_diagnostics = read_log("yosys", folder / SYNTHESIS_LOG)
+            self._refuse(folder, self.synthesis_diagnostics)
         return folder
 
     def route(self, folder: Path, seed: int) -> dict[str, Any]:
@@ -275,7 +314,15 @@ class _Job:
         try:
             with self._keeping_failure(folder):
                 self._run(routing(self.board, seed, self.facts["router"]), folder, f", seed {seed}")
-                result = read_result(folder, self.board)
+                result = read_report(folder, self.board)
+                found = diagnose(folder, self.board)
+                met = result["fmax_mhz"] >= self.board.clock_mhz
+                result["met"] = met and all(each.kind != MISSED_CLOCK for each in found)
+                found = [*self.synthesis_diagnostics, *found]
+                result["diagnostics"] = as_json(found)
+                self._refuse(folder, found, seed=seed, **result)
+        except UnsafeDesignError:
+            raise
         except ToolError as error:
             reason = explain_failure(error, self.board) if error.log.name == ROUTE_LOG else None
             raise reason or error from None
@@ -285,18 +332,14 @@ class _Job:
     def finish(self, folder: Path, seed: int, result: Mapping[str, Any]) -> dict[str, Any]:
         """Write the bitstream, if the clock is met, and return the report."""
         names = FAMILIES[self.board.family]
-        met = result["fmax_mhz"] >= self.board.clock_mhz
+        met = result["met"]
         if met:
             with self._keeping_failure(folder):
-                self._run(packing(self.board), folder)
+                step = packing(self.board)
+                self._run(step, folder)
+                self._refuse(folder, read_log(step.tool, folder / step.log), seed=seed, **result)
         report = {
-            "board": self.board.name,
-            "device": self.board.device,
-            "package": self.board.package,
-            "network": self.interface["digest"],
-            "oscillator_mhz": self.board.oscillator_mhz,
-            "clock_mhz": self.board.clock_mhz,
-            "met": met,
+            **self._about,
             **result,
             "carry": count_carries(folder, self.board),
             "latency_cycles": self.interface["latency_cycles"],
@@ -324,11 +367,59 @@ class _Job:
 
     def keep(self, folder: Path, report: Mapping[str, Any]) -> None:
         """Put ``report`` in place: with ``folder``, if it is that seed's, or into what is there."""
+        place = self._place(report)
         if folder.name == f"seed{report['seed']}":
             write_json(folder / "report.json", report)
-            replace_folder(folder, self.final, self.work / _ASIDE)
+            aside = _ASIDE if place == self.final else _OTHER_ASIDE
+            replace_folder(folder, place, self.work / aside)
         else:
-            write_json(self.final / "report.json", report)
+            write_json(place / "report.json", report)
+
+    def met(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Return ``report`` if the clock was reached, else raise ``DoesNotFitError``."""
+        if report["met"]:
+            return report
+        board, fmax, clock = self.board, report["fmax_mhz"], report["clock_mhz"]
+        slower = "a lower --clock, " if board.pll else ""
+        missed = [each for each in report.get("diagnostics", []) if each["kind"] == MISSED_CLOCK]
+        # A clock that is not the board's, or paths between two of them.
+        other = f" ({missed[0]['text']})" if missed and fmax >= clock else ""
+        place = self._place(report)
+        stays = "" if place == self.final else f"; {self.final} keeps its earlier build"
+        raise DoesNotFitError(
+            f"{board.title}: the network is too slow: it reaches {fmax:.1f} MHz, its clock is "
+            f"{clock:g} MHz ({max(0, 100 * (1 - fmax / clock)):.0f} % short){other}; try {slower}"
+            f"other seeds (--seeds 5; this was seed {report['seed']}), or train a network with a "
+            f"smaller fan-in{stays}"
+        )
+
+    def _place(self, report: Mapping[str, Any]) -> Path:
+        """Return where a build belongs: one that misses its clock replaces no bitstream."""
+        return self.final if report["met"] or not _has_bitstream(self.final) else self.slow
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        """What every report says first."""
+        return {
+            "board": self.board.name,
+            "device": self.board.device,
+            "package": self.board.package,
+            "network": self.interface["digest"],
+            "oscillator_mhz": self.board.oscillator_mhz,
+            "clock_mhz": self.board.clock_mhz,
+        }
+
+    def _refuse(self, folder: Path, found: Sequence[Diagnostic], **result: Any) -> None:
+        """Raise ``UnsafeDesignError`` if there is an error in ``found``, and leave a report."""
+        advice = "try another --seed, or --seeds 5" if result else "please report it as a fault"
+        try:
+            refuse(self.board.title, found, folder, advice)
+        except UnsafeDesignError:
+            told = {**self._about, **result, "diagnostics": as_json(found)}
+            write_json(
+                folder / "report.json", {**told, "bitstream": None, "sha256": None, **self.facts}
+            )
+            raise
 
     def _run(self, step: Step, folder: Path, what: str = "") -> None:
         """Say which tool runs, and run it."""
@@ -341,11 +432,11 @@ class _Job:
         try:
             yield
         except ToolError as error:
-            replace_folder(folder, self.failed, self.work / _ASIDE)
+            replace_folder(folder, self.failed, self.work / _OTHER_ASIDE)
             # The message names the log, which has just moved.
             message = str(error).replace(str(folder), str(self.failed))
             log = self.failed / error.log.name
-            raise ToolError(message, log=log, timed_out=error.timed_out) from None
+            raise type(error)(message, log=log, timed_out=error.timed_out) from None
 
 
 def _design(
@@ -402,19 +493,6 @@ def _throughput(interface: dict[str, Any], board: Board) -> dict[str, Any]:
     }
 
 
-def _met(report: dict[str, Any], board: Board) -> dict[str, Any]:
-    """Return ``report`` if the clock was reached, else raise ``DoesNotFitError``."""
-    if report["met"]:
-        return report
-    missing = 100 * (1 - report["fmax_mhz"] / report["clock_mhz"])
-    slower = "a lower --clock, " if board.pll else ""
-    raise DoesNotFitError(
-        f"{board.title}: the network is too slow: it reaches {report['fmax_mhz']:.1f} MHz, its "
-        f"clock is {report['clock_mhz']:g} MHz ({missing:.0f} % short); try {slower}other seeds "
-        f"(--seeds 5; this was seed {report['seed']}), or train a network with a smaller fan-in"
-    )
-
-
 def _whole(folder: Path) -> bool:
     """Whether every file of an earlier build is there as it was made."""
     try:
@@ -422,6 +500,15 @@ def _whole(folder: Path) -> bool:
     except BadInputError:
         return False
     return lock is not None and lock.first_change(folder) is None
+
+
+def _has_bitstream(folder: Path) -> bool:
+    """Whether the build in ``folder`` has a bitstream, and still as it was made."""
+    try:
+        report = read_result(folder / "report.json", Built)
+    except BadInputError:
+        return False
+    return report is not None and report["met"] and same_bitstream(folder, report)
 
 
 def same_bitstream(folder: Path, report: dict[str, Any]) -> bool:

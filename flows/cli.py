@@ -167,6 +167,8 @@ def _run_demo(options: argparse.Namespace) -> int:
     rows = [*summary.train_rows(results["train"]), *summary.verify_rows(results["verify"])]
     print(summary.table(rows))
     print("\n" + summary.table(summary.build_rows(Run(options.out), results["build"])))
+    for line in summary.diagnostic_lines(results["build"]):
+        print(line)
     print(f"\nreport: {results['page']}")
     return 0
 
@@ -333,6 +335,8 @@ def _run_verify(options: argparse.Namespace) -> int:
         print(summary.table(summary.verify_rows(results[0])))
     else:
         print(summary.table(summary.level_rows(results)))
+    for line in summary.diagnostic_lines({result["level"]: result for result in results}):
+        print(line)
     return 0
 
 
@@ -450,7 +454,7 @@ def _run_build(options: argparse.Namespace) -> int:
         progress=_show_progress(),
     )
     print(summary.table(summary.build_rows(Run(options.directory), reports)))
-    for line in summary.seed_lines(reports):
+    for line in [*summary.seed_lines(reports), *summary.diagnostic_lines(reports)]:
         print(line)
     return 0
 

@@ -9,7 +9,7 @@ from htaflow.flows.rundir import Run, source_digest, unchanged
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.target import find_target
 from htaflow.model.errors import BadInputError
-from htaflow.model.files import alone, digest, write_atomic, write_json
+from htaflow.model.files import alone, digest, to_json, write_together
 from htaflow.model.netfile import load_network, save_network
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
@@ -89,9 +89,7 @@ def convert(
         interface = {**design.interface, "verilog": digest(design.text), "inputs": inputs}
         if adopt:
             save_network(network, run.network)
-        run.interface.unlink(missing_ok=True)  # never beside Verilog that it does not describe
-        write_atomic(run.verilog, design.text)
-        write_json(run.interface, interface)
+        write_together({run.verilog: design.text, run.interface: to_json(interface)})
     progress(f"convert: wrote {run.verilog}")
     return interface
 

@@ -94,7 +94,6 @@ def _prove_one(
     if stored is not None:
         progress(f"prove: {name} unchanged")
         return stored
-    path.unlink(missing_ok=True)
     begun = time.monotonic()
     facts = prover()
     facts["seconds"] = round(time.monotonic() - begun, 3)

@@ -8,13 +8,15 @@
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from htaflow.flows.board import Board, load_board
 from htaflow.flows.build import same_bitstream
 from htaflow.flows.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
+from htaflow.flows.diagnostics import as_json, read_log, refuse
 from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream
 from htaflow.flows.recovery.netlist_cells import UnknownCellError, netlist_of
 from htaflow.flows.recovery.ordered import to_ordered_verilog
@@ -25,7 +27,7 @@ from htaflow.model.errors import BadInputError, HtaflowError, MismatchError, nea
 from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.results import BoardInterface, Built
+from htaflow.model.results import BoardInterface, Built, ToolMessage
 from htaflow.sim.runner import Simulator
 from htaflow.sim.verify import Design, rtl_design, verify_design
 
@@ -163,21 +165,24 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
     inputs = digest(verilog, step.digest, version, source_digest("htaflow.flows"))
     made, cells, ordered = folder / _MADE, folder / "cells.v", folder / "ordered.v"
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
-        if unchanged(made, inputs) is None:
+        stored = unchanged(made, inputs, kind=_Made)
+        if stored is None:
             progress(f"verify netlist-{family}: {step.tool}")
-            for old in (made, cells, ordered):
-                old.unlink(missing_ok=True)
-            write_atomic(folder / "top.v", verilog)
-            step.run(folder, TIMEOUT)
-            netlist = json.loads((folder / NETLIST).read_text())
-            (folder / NETLIST).unlink()
-            try:
-                cells_of_top = netlist_of(netlist, "top").simplified()
-                write_atomic(ordered, to_ordered_verilog(cells_of_top, "top"))
-            except UnknownCellError as error:
-                progress(f"verify netlist-{family}: {error}; it is simulated in Yosys's models")
-                write_atomic(cells, cell_models(family))
-            write_json(made, {"inputs": inputs})
+            aside = folder / "synthesis"  # a netlist of before stays if this one fails
+            shutil.rmtree(aside, ignore_errors=True)
+            write_atomic(aside / "top.v", verilog)
+            step.run(aside, TIMEOUT)
+            found = read_log(step.tool, aside / step.log)
+            refuse(f"{run.path}: netlist-{family}", found, aside, "please report it as a fault")
+            _order(aside, family, progress)
+            made.unlink(missing_ok=True)
+            for file in (cells, ordered):
+                file.unlink(missing_ok=True)
+            for file in aside.iterdir():
+                file.replace(folder / file.name)
+            aside.rmdir()
+            stored = {"inputs": inputs, "diagnostics": as_json(found)}
+            write_json(made, stored)
     in_models = cells.exists()
     return Design(
         level=f"netlist-{family}",
@@ -185,8 +190,24 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
         interface=source.interface,
         sources=(folder / NETLIST_VERILOG, cells) if in_models else (ordered,),
         build_args=MODEL_OPTIONS if in_models else (),
-        facts={"yosys": version, "of": run.digests(run.verilog)},
+        facts={
+            "yosys": version,
+            "of": run.digests(run.verilog),
+            "diagnostics": stored.get("diagnostics", []),
+        },
     )
+
+
+def _order(folder: Path, family: str, progress: Progress) -> None:
+    """Write the netlist in ``folder`` as ``ordered.v``, or the models of its cells, ``cells.v``."""
+    netlist = json.loads((folder / NETLIST).read_text())
+    (folder / NETLIST).unlink()
+    try:
+        cells_of_top = netlist_of(netlist, "top").simplified()
+        write_atomic(folder / "ordered.v", to_ordered_verilog(cells_of_top, "top"))
+    except UnknownCellError as error:
+        progress(f"verify netlist-{family}: {error}; it is simulated in Yosys's models")
+        write_atomic(folder / "cells.v", cell_models(family))
 
 
 def bitstream_design(run: Run, network: Network, name: str, progress: Progress) -> Design:
@@ -199,9 +220,10 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
         if unchanged(made, inputs, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
-            made.unlink(missing_ok=True)
             file = run.board(board.name) / report["bitstream"]
-            write_atomic(verilog, recover_bitstream(file, board, folder, TIMEOUT) + PLL_MODEL)
+            recovered = recover_bitstream(file, board, folder, TIMEOUT) + PLL_MODEL
+            made.unlink(missing_ok=True)
+            write_atomic(verilog, recovered)
             write_json(made, {"inputs": inputs})
     return Design(
         level=f"bitstream-{board.name}",
@@ -253,6 +275,11 @@ endmodule
 
 _MADE = "made.json"
 """From which inputs a level's Verilog was made."""
+
+
+class _Made(TypedDict):
+    inputs: str
+    diagnostics: NotRequired[list[ToolMessage]]
 
 
 def _build(run: Path, board: str = "NAME") -> str:

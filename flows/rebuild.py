@@ -39,7 +39,8 @@ def rebuild(
         MissingToolError: Yosys or nextpnr is absent.
         MismatchError: something is not the same; the message says which file was the first, how it
             differs, and which versions do.
-        ToolError: a tool failed. The folder RUN/boards/NAME.failed keeps its log.
+        ToolError: a tool failed, or said that the hardware may not work. The folder
+            RUN/boards/NAME.failed keeps its log.
     """
     here, target = Run(run), load_board(board)
     folder = here.board(target.name)

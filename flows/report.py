@@ -20,7 +20,7 @@ from htaflow.flows.rerun import STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
-from htaflow.model.files import alone, digest, write_atomic, write_json
+from htaflow.model.files import alone, digest, to_json, write_together
 from htaflow.model.network import Convolution, Dense, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
 from htaflow.model.results import (
@@ -39,7 +39,7 @@ MAX_PICTURE = 4 << 20
 
 Facts = dict[str, Any]
 
-_OTHER = {"explanation": "a different network or hardware"}
+_OTHER = dict.fromkeys(("explanation", "verification"), "a different network or hardware")
 
 
 def report(run: Path, *, progress: Progress = silent) -> Path:
@@ -66,8 +66,7 @@ def _write(here: Run, network: Network, progress: Progress) -> Path:
     if unchanged(here.facts, inputs, [here.page]) is not None:
         progress("report: unchanged")
         return here.page
-    write_atomic(here.page, page)
-    write_json(here.facts, {**facts, "inputs": inputs})
+    write_together({here.page: page, here.facts: to_json({**facts, "inputs": inputs})})
     progress(f"report: wrote {here.page}")
     return here.page
 
@@ -85,7 +84,7 @@ def collect(run: Run, network: Network) -> Facts:
         "mutation": read_result(run.verify("mutation"), Mutation),
         **{name: read_result(run.board_report(name), BoardReport) for name in run.boards},
     }
-    stale = _drop_stale(results, network)
+    stale = _drop_stale(results, network, run)
     training = results["training"]
     confusion = _confusion(run, network)
     accuracy: Facts = dict(training["accuracy"]) if training else {}
@@ -128,12 +127,16 @@ def _levels(run: Run, network: Network, results: Mapping[str, Facts | None]) -> 
     return [*([{"level": "rtl", **verification}] if verification else []), *below]
 
 
-def _drop_stale(parts: dict[str, Facts | None], network: Network) -> list[str]:
-    """Set the results that belong to a different network to ``None``; return their names."""
+def _drop_stale(parts: dict[str, Facts | None], network: Network, run: Run) -> list[str]:
+    """Set the results of a different network or hardware to ``None``; return their names."""
     stale = [
         name
         for name, result in parts.items()
-        if result and result.get("digest", result.get("network", network.digest)) != network.digest
+        if result
+        and (
+            result.get("digest", result.get("network", network.digest)) != network.digest
+            or not run.is_current(result.get("of", {}))
+        )
     ]
     for name in stale:
         parts[name] = None

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from htaflow.flows.board import Board, Family
+from htaflow.flows.clocks import check_clocks
+from htaflow.flows.diagnostics import Diagnostic, read_log
 from htaflow.flows.step import Step
 from htaflow.flows.synth import NETLIST
 from htaflow.flows.tools import NONSENSE, ToolError
@@ -144,7 +146,7 @@ def packing(board: Board) -> Step:
     )
 
 
-def read_result(folder: Path, board: Board) -> dict[str, Any]:
+def read_report(folder: Path, board: Board) -> dict[str, Any]:
     """Return ``fmax_mhz`` and, for each resource, how much is used and available.
 
     ``LUT``, ``FF``, ``BRAM`` and ``IO``; for an iCE40 also ``LC``, its logic cells: each holds one
@@ -165,12 +167,29 @@ def read_result(folder: Path, board: Board) -> dict[str, Any]:
         if board.family == "ice40":
             result |= _split_cells(log.read_text(errors="replace"), result["LC"]["available"])
     except NONSENSE as error:
-        raise ToolError(
-            f"{names.router}: its report makes no sense ({type(error).__name__}: {error}); "
-            f"its log is {log}",
-            log=log,
-        ) from None
+        raise _nonsense(names.router, log, error) from None
     return result
+
+
+def diagnose(folder: Path, board: Board) -> list[Diagnostic]:
+    """Return what nextpnr said in ``folder`` that means that the hardware may not work.
+
+    Raises ``ToolError`` if its report makes no sense.
+    """
+    router, log = FAMILIES[board.family].router, folder / ROUTE_LOG
+    try:
+        report = json.loads((folder / _REPORT).read_text())
+        clocks = check_clocks(board.family, router, report, log)
+    except NONSENSE as error:
+        raise _nonsense(router, log, error) from None
+    return [*read_log(router, log), *clocks]
+
+
+def _nonsense(router: str, log: Path, error: Exception) -> ToolError:
+    return ToolError(
+        f"{router}: its report makes no sense ({type(error).__name__}: {error}); its log is {log}",
+        log=log,
+    )
 
 
 def _split_cells(log: str, available: int) -> dict[str, Any]:

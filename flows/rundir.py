@@ -13,6 +13,9 @@ from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
 from htaflow.model.results import Classes, read_json
 
+FAILED, SLOW = ".failed", ".slow"
+"""What the folders of builds end in that are beside a board's own, and are none of its results."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -93,7 +96,10 @@ class Run:
     def boards(self) -> list[str]:
         """Names of the boards that have been built, sorted."""
         found = (file.parent.name for file in self.path.glob("boards/*/report.json"))
-        return sorted(name for name in found if not name.startswith("."))  # one not yet done
+        # Besides, there may be one not yet done, one that failed and one that is too slow.
+        return sorted(
+            name for name in found if not name.startswith(".") and not name.endswith((FAILED, SLOW))
+        )
 
     @property
     def proofs(self) -> Path:

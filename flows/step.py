@@ -12,8 +12,9 @@ from htaflow.model.files import digest, write_atomic
 class Step:
     """A tool, its arguments, the files it reads besides other steps' outputs, and what it writes.
 
-    ``endings`` has patterns that tell a whole output from half of one, see ``run_tool``. All file
-    names are relative to the folder in which it runs.
+    ``endings`` has patterns that tell a whole output from half of one; ``own_log`` is a log that
+    the tool writes itself: see ``run_tool``. All file names are relative to the folder in which it
+    runs.
     """
 
     tool: str
@@ -22,6 +23,7 @@ class Step:
     log: str
     files: Mapping[str, str] = field(default_factory=dict)
     endings: Mapping[str, bytes] = field(default_factory=dict)
+    own_log: str | None = None
 
     @property
     def digest(self) -> str:
@@ -44,4 +46,5 @@ class Step:
             outputs=self.outputs,
             timeout=timeout,
             endings=self.endings,
+            own_log=self.own_log,
         )

@@ -133,6 +133,16 @@ def build_rows(run: "Run", reports: Mapping[str, Mapping[str, Any]]) -> Rows:
     return rows
 
 
+def diagnostic_lines(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the tools warned of, a line each, with the name of the board or the level before it."""
+    return [
+        f"{name}: {each['severity']}: {each['kind']}: {each['text']} "
+        f"({each['tool']}; {each['log']}, line {each['line']})"
+        for name, result in results.items()
+        for each in result.get("diagnostics", [])
+    ]
+
+
 def decision_line(result: Mapping[str, Any]) -> str:
     """What the hardware says of a frame, what comes next, and what the frame is."""
     names, scores = result["classes"], result["scores"]

@@ -25,6 +25,8 @@ COMMANDS = {
 _NO_PADS = {"gowin": " -noiopads"}
 _ENDINGS = {NETLIST: rb"\n}\n", NETLIST_VERILOG: rb"\nendmodule\n"}
 _SCRIPT = "synth.ys"
+_OWN_LOG = "yosys.own.log"
+LOG = "yosys.log"
 _ICE40_TIMING = {"u": "u", "h": "hx", "l": "lp"}
 """Yosys's name for an iCE40's speed, by the first letter of nextpnr's name for the device."""
 _CARRY = {"ice40": "SB_CARRY", "ecp5": "CCU2C"}
@@ -66,9 +68,12 @@ def _step(*script: str, outputs: tuple[str, ...]) -> Step:
     """Return the step in which Yosys runs ``script``."""
     return Step(
         tool="yosys",
-        arguments=("-s", _SCRIPT),
+        # YoWASP's Yosys prints nothing any more once it has run ABC, not even an error; but it goes
+        # on to write the log that it is told to write itself.
+        arguments=("-q", "-L", _OWN_LOG, "-s", _SCRIPT),
         outputs=outputs,
-        log="yosys.log",
+        log=LOG,
+        own_log=_OWN_LOG,
         files={_SCRIPT: "".join(f"{line}\n" for line in script)},
         endings=_ENDINGS,
     )
@@ -80,5 +85,5 @@ def count_carries(folder: Path, board: Board) -> int:
         counts = json.loads((folder / CELLS).read_text())["design"]["num_cells_by_type"]
         return int(counts.get(_CARRY[board.family], 0))
     except NONSENSE:
-        log = folder / "yosys.log"
+        log = folder / LOG
         raise ToolError(f"yosys: {CELLS} is no count of cells; its log is {log}", log=log) from None

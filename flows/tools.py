@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from htaflow.model.errors import HtaflowError, MissingToolError
+from htaflow.model.files import write_atomic
 from htaflow.model.process import LOG_LIMIT, ask, run_process
 
 Version = tuple[int, ...]
@@ -171,6 +172,7 @@ def run_tool(
     outputs: Sequence[str],
     timeout: float,
     endings: Mapping[str, bytes] = _NONE,
+    own_log: str | None = None,
 ) -> float:
     """Run ``tool`` in ``folder`` and return the seconds it took.
 
@@ -179,7 +181,8 @@ def run_tool(
     ``timeout`` seconds or prints without end (it is then ended with all its children), or leaves
     one of ``outputs`` missing, empty, or without its ending: ``endings`` has, by output, a pattern
     that the last bytes of a whole one match. Without it a tool that ran out of disk and said
-    nothing would leave half a file to be taken for whole.
+    nothing would leave half a file to be taken for whole. ``own_log`` is a log that the tool writes
+    itself, which then becomes the larger part of ``log``.
     """
     path = folder / log
     start = time.monotonic()
@@ -190,6 +193,8 @@ def run_tool(
         timeout=timeout,
         heading=f"$ {shlex.join([tool.name, *arguments])}\n",
     )
+    if own_log is not None:
+        _insert(folder / own_log, path)
     if ended.overrun:
         how = {
             "time": f"it was not done after {timeout:g} s and was ended",
@@ -211,6 +216,15 @@ def run_tool(
     raise ToolError(f"{tool.name}: it {how}; the end of its log, {path}:\n{_tail(path)}", log=path)
 
 
+def _insert(own: Path, log: Path) -> None:
+    """Move what the tool wrote to its ``own`` log, if it did, behind the heading of ``log``."""
+    if not own.is_file():
+        return
+    heading, _, printed = log.read_bytes().partition(b"\n")
+    write_atomic(log, b"\n".join([heading, own.read_bytes(), printed]))
+    own.unlink()
+
+
 def _find_fault(output: Path, ending: bytes | None) -> str | None:
     """Return what is wrong with a file, as a word before its name, or ``None`` if nothing is."""
     if not output.is_file() or not output.stat().st_size:
@@ -226,5 +240,5 @@ def _tail(log: Path) -> str:
     """Return what matters at the end of a log: its errors, else its last lines."""
     lines = [line for line in log.read_text(errors="replace").splitlines()[1:] if line.strip()]
     errors = [line for line in lines if re.match(r"(?:.*:\d+: )?(?i:error)\b", line)]
-    chosen = (errors or lines)[-_LAST_LINES:]
+    chosen = list(dict.fromkeys(errors or lines))[-_LAST_LINES:]
     return "\n".join(f"  {line}" for line in chosen) or "  (it printed nothing)"

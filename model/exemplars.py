@@ -69,10 +69,15 @@ def _margins(network: Network, frames: IntArray) -> IntArray:
 
 def save_exemplars(exemplars: Exemplars, network: Network, path: Path) -> None:
     """Write ``exemplars`` of ``network`` to the ``.npz`` file ``path``."""
+    write_atomic(path, exemplars_bytes(exemplars, network))
+
+
+def exemplars_bytes(exemplars: Exemplars, network: Network) -> bytes:
+    """Return the content of the ``.npz`` file of ``exemplars`` of ``network``."""
     buffer = io.BytesIO()
     arrays = vars(exemplars) | {"network": network.digest}
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def load_exemplars(path: Path, network: Network) -> Exemplars | None:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,39 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     which is ``path``; nothing is left behind and an older file at ``path`` stays as it was. What a
     process left that was killed here is deleted by the next call for the same path.
     """
-    data = content.encode() if isinstance(content, str) else content
     with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
-            _delete_abandoned(stale)
-        _write(path, data)
+        with _written_beside(path, content) as temporary:
+            temporary.replace(path)
+        _flush_folder(path.parent)
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
+    """Write several files, the last of which says what the others are.
+
+    All are written beside their places first: what cannot be written leaves all as they were. Then
+    each takes its place. The last one, if there is an older one, is deleted before, so that it is
+    never beside files that it does not describe.
+    """
+    with contextlib.ExitStack() as stack:
+        written = []
+        for path, content in contents.items():
+            with naming(path):
+                written.append((path, stack.enter_context(_written_beside(path, content))))
+        written[-1][0].unlink(missing_ok=True)
+        for path, temporary in written:
+            with naming(path):
+                temporary.replace(path)
+    for folder in {path.parent for path in contents}:
+        _flush_folder(folder)
+
+
+@contextmanager
+def _written_beside(path: Path, content: str | bytes) -> Iterator[Path]:
+    """Write and flush a temporary file beside ``path``; it is deleted unless it is renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
+        _delete_abandoned(stale)
+    data = content.encode() if isinstance(content, str) else content
     while True:
         handle, name = tempfile.mkstemp(_TEMPORARY, f".{path.name}.", path.parent)
         with os.fdopen(handle, "wb") as file:
@@ -46,12 +70,10 @@ def _write(path: Path, data: bytes) -> None:
                 umask = os.umask(0)
                 os.umask(umask)
                 Path(name).chmod(0o666 & ~umask)  # mkstemp's 0600 hides results from other users
-                Path(name).replace(path)
-            except BaseException:
+                yield Path(name)
+                return
+            finally:
                 Path(name).unlink(missing_ok=True)
-                raise
-        _flush_folder(path.parent)
-        return
 
 
 def _delete_abandoned(path: Path) -> None:
@@ -164,8 +186,13 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with a final newline, atomically."""
-    write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write ``value`` as :func:`to_json` says, atomically."""
+    write_atomic(path, to_json(value))
+
+
+def to_json(value: Any) -> str:
+    """Return ``value`` as indented JSON with a final newline."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def digest(*parts: str | bytes | memoryview) -> str:

@@ -42,6 +42,11 @@ _KNOWN = {
 
 def save_network(network: Network, path: Path) -> None:
     """Write ``network`` to ``path``; the same network always gives the same bytes."""
+    write_atomic(path, network_bytes(network))
+
+
+def network_bytes(network: Network) -> bytes:
+    """Return the content of the network file of ``network``."""
     layers = [{"type": layer.type, **layer.scalars} for layer in network.layers]
     header = {"format": FORMAT, "name": network.name, "layers": layers}
     tensors = {
@@ -49,7 +54,7 @@ def save_network(network: Network, path: Path) -> None:
         for index, layer in enumerate(network.layers)
         for name, tensor in layer.tensors.items()
     }
-    write_atomic(path, save(tensors, metadata={"htaflow": json.dumps(header)}))
+    return save(tensors, metadata={"htaflow": json.dumps(header)})
 
 
 def load_network(path: Path) -> Network:

@@ -101,7 +101,19 @@ class Verification(TypedDict):
     problems: list[str]
     first_mismatch: NotRequired[dict[str, Any] | None]
     network: NotRequired[str]
+    of: NotRequired[dict[str, str]]
     simulator: NotRequired[str]
+
+
+class ToolMessage(TypedDict):
+    """What a tool warned of: see ``htaflow.flows.diagnostics``."""
+
+    tool: str
+    kind: str
+    severity: str
+    text: str
+    log: str
+    line: int
 
 
 class Level(TypedDict):
@@ -114,6 +126,7 @@ class Level(TypedDict):
     latency_cycles: Cycles
     interval_cycles: Cycles
     of: dict[str, str]
+    diagnostics: NotRequired[list[ToolMessage]]
 
 
 class Mutant(TypedDict):
@@ -216,6 +229,7 @@ class BoardReport(TypedDict):
     router: NotRequired[str]
     fmax_by_seed: NotRequired[dict[str, float]]
     failed_seeds: NotRequired[dict[str, str]]
+    diagnostics: NotRequired[list[ToolMessage]]
     versions: NotRequired[dict[str, str]]
 
 
@@ -234,6 +248,7 @@ class Built(TypedDict):
     LUT: Used
     FF: Used
     BRAM: Used
+    diagnostics: NotRequired[list[ToolMessage]]
 
 
 class Epoch(TypedDict):

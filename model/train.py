@@ -15,11 +15,11 @@ from htaflow.model.assemble import build_model, refine_model
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
 from htaflow.model.errors import BadInputError, nearest
-from htaflow.model.exemplars import find_exemplars, load_exemplars, save_exemplars
-from htaflow.model.files import alone, digest, write_atomic, write_json
+from htaflow.model.exemplars import exemplars_bytes, find_exemplars, load_exemplars
+from htaflow.model.files import alone, digest, to_json, write_together
 from htaflow.model.fit import accuracy, calibrate, encode, fit
 from htaflow.model.lower import lower, prove
-from htaflow.model.netfile import load_network, save_network
+from htaflow.model.netfile import load_network, network_bytes
 from htaflow.model.progress import Progress, silent
 from htaflow.model.recipe import Recipe, described, network_name, refined_recipe
 from htaflow.model.results import Training, read_json
@@ -165,12 +165,7 @@ def _train(
         f"accuracy {100 * golden:.2f} %"
     )
 
-    for told in ("train.json", "concepts.npz"):  # they speak of the files replaced now
-        (out / told).unlink(missing_ok=True)
-    save_network(network, out / "network.safetensors")
-    write_atomic(out / "test.npz", _test_set(dataset))
-    if exemplars is not None:
-        save_exemplars(exemplars, network, out / "concepts.npz")
+    test_set = _test_set(dataset)
     result = {
         "model": recipe.name,
         "recipe": None if recipe == ZOO.get(recipe.name) else configuration["recipe"],
@@ -187,10 +182,17 @@ def _train(
         "history": history,
         "seconds": round(seconds, 3),
         "versions": versions,
-        "test_digest": digest((out / "test.npz").read_bytes()),
+        "test_digest": digest(test_set),
         "inputs": inputs,
     }
-    write_json(out / "train.json", result)
+    files = {
+        out / "network.safetensors": network_bytes(network),
+        out / "test.npz": test_set,
+    }
+    if exemplars is not None:
+        files[out / "concepts.npz"] = exemplars_bytes(exemplars, network)
+    write_together({**files, out / "train.json": to_json(result)})
+    _remove([out / "concepts.npz"] if exemplars is None else [])  # of the network before
     _remove(checkpoints)
     return result
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.errors import HtaflowError, MissingToolError
-from htaflow.model.files import write_atomic, write_json
+from htaflow.model.files import to_json, write_together
 from htaflow.model.process import LOG_LIMIT, ask, run_process
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.bench import verilator
@@ -96,13 +96,15 @@ class Bench:
     def write(self, folder: Path) -> None:
         """Write everything that the bench needs into ``folder``."""
         here = Path(__file__).resolve().parent
-        for file in sorted((here / "bench").glob("*.py")):
-            write_atomic(folder / "bench" / file.name, file.read_bytes())
-        write_atomic(folder / "run.py", (here / "standalone.py").read_bytes())
+        files: dict[Path, str | bytes] = {
+            folder / "bench" / file.name: file.read_bytes()
+            for file in sorted((here / "bench").glob("*.py"))
+        }
+        files[folder / "run.py"] = (here / "standalone.py").read_bytes()
         arrays = {"beats": self.beats, "expected": self.expected}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
-        write_atomic(folder / "frames.npz", buffer.getvalue())
+        files[folder / "frames.npz"] = buffer.getvalue()
         options = {
             "interface": dict(self.interface),
             "sources": [os.path.relpath(source, folder) for source in self.sources],
@@ -118,7 +120,7 @@ class Bench:
             "kept_words": self.kept_words,
             "first_only": self.first_only,
         }
-        write_json(folder / "bench.json", options)
+        write_together({**files, folder / "bench.json": to_json(options)})
 
 
 def simulator_version(simulator: Simulator = "icarus") -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -23,7 +23,14 @@ from htaflow.model.files import alone, digest, write_json
 from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
 from htaflow.model.progress import Progress, silent
-from htaflow.model.results import Interface, Verification, misfit, parse_json, read_json
+from htaflow.model.results import (
+    Interface,
+    ToolMessage,
+    Verification,
+    misfit,
+    parse_json,
+    read_json,
+)
 from htaflow.sim.locate import WAVEFORMS, is_wrong, locate
 from htaflow.sim.runner import CHECKS, Bench, Port, Simulator, run_bench, simulator_version
 
@@ -74,6 +81,7 @@ class _Result(Verification):
 
     level: str
     inputs: str
+    diagnostics: NotRequired[list[ToolMessage]]
 
 
 class _Mismatch(TypedDict):
@@ -128,7 +136,9 @@ def verify(
 def rtl_design(run: Path, network: Network) -> Design:
     """Return the generated Verilog of ``run``; raises what :func:`read_interface` does."""
     interface = read_interface(run, network)
-    return Design("rtl", run / "verify", interface, (run / "rtl" / "top.v",))
+    source = run / "rtl" / "top.v"
+    facts = {"of": {"rtl/top.v": digest(source.read_bytes())}}
+    return Design("rtl", run / "verify", interface, (source,), facts=facts)
 
 
 def verify_design(
@@ -139,9 +149,13 @@ def verify_design(
     frames: int | None = None,
     seed: int = 0,
     simulator: Simulator = "icarus",
+    again: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Simulate ``design`` and compare it with golden; see :func:`verify`."""
+    """Simulate ``design``, even if that was done (``again``), and compare it with golden.
+
+    See :func:`verify`.
+    """
     given, origin = read_frames(run, network, frames, seed)
     folder, level = design.folder, design.level
     tool = simulator_version(simulator)
@@ -160,11 +174,10 @@ def verify_design(
     )
     stored = run / "verify" / f"{level}.json"
     with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
-        result = _stored(stored, inputs)
+        result = None if again else _stored(stored, inputs)
         if result is not None:
             progress(f"verify {level}: unchanged")
         else:
-            stored.unlink(missing_ok=True)
             progress(f"verify {level}: {len(given)} frames ({origin}), {tool}")
             result = {"level": level, "network": network.digest, "frames_from": origin}
             result |= design.facts
@@ -278,14 +291,14 @@ def _simulate(
     """Run the bench, and again around what is wrong; return the facts for ``LEVEL.json``."""
     begun = time.monotonic()
     bench.write(folder)
-    for waveform in WAVEFORMS.values():
-        (folder / waveform).unlink(missing_ok=True)
     phases = run_bench(folder, progress=progress)
     wrong = next((test for test in CHECKS if is_wrong(phases[test])), None)
     first = None
     if wrong is not None:
         progress(f"verify: test '{wrong}' failed; simulating it again with a waveform")
         first = locate(network, frames, bench, folder, wrong, phases[wrong])
+    for waveform in set(WAVEFORMS.values()) - {(first or {}).get("waveform")}:
+        (folder / waveform).unlink(missing_ok=True)  # of what was wrong before
     full = phases["full_rate"]
     return {
         "frames": full["frames"],

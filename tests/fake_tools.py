@@ -52,12 +52,17 @@ def write(name, text):
         text = os.environ.get("FAKE_NONSENSE", "nonsense")
     open(name, "w", encoding="latin-1", newline="\n").write(text)
 
+said = json.loads(os.environ.get("FAKE_SAYS", "{}")).get(tool, "")
 if tool == "yosys":
+    if "-L" in arguments:  # where the real one says what it says after ABC
+        write(after("-L"), said)
     write("netlist.json", '{\n  "modules": {\n  }\n}\n')
     write("netlist.v", f"/* Yosys {version} */\nmodule board;\nendmodule\n")
     write("cells.json", json.dumps({"design": {"num_cells_by_type": {"SB_CARRY": 7}}}))
 elif tool.startswith("nextpnr"):
     used = 6000 if fault == "large" else 400
+    print("Info: constraining clock net 'clk' to 12.00 MHz")
+    print(said)
     print("Info:      100 LCs used as LUT4 only\nInfo:      200 LCs used as LUT4 and DFF")
     print("Info:       50 LCs used as DFF only\n\nInfo: Device utilisation:")
     print(f"Info: \t         ICESTORM_LC:    {used}/   5280    44%")
@@ -74,8 +79,12 @@ elif tool.startswith("nextpnr"):
     if speed is None:
         print("ERROR: Failed to route arc 3 of net 'y'")
         sys.exit(1)
-    fmax = {"clk": {"achieved": speed, "constraint": 12}}
-    write(after("--report"), json.dumps({"fmax": fmax, "utilization": utilization}))
+    clock = "$glbnet$clk$TRELLIS_IO_IN" if "ecp5" in tool else "clk$SB_IO_IN_$glb_clk"
+    clock = os.environ.get("FAKE_CLOCK", clock)
+    fmax = {clock: {"achieved": speed, "constraint": 12}}
+    paths = [{"from": "<async>", "to": "posedge " + clock}]
+    report = {"fmax": fmax, "critical_paths": paths, "utilization": utilization}
+    write(after("--report"), json.dumps(report))
     routed = os.environ.get("FAKE_ROUTED", "routed") + " with seed " + after("--seed")
     if "--asc" in arguments:
         write("top.asc", routed + "\n.sym 1 core\n")
@@ -83,6 +92,7 @@ elif tool.startswith("nextpnr"):
         write(after("--textcfg"), routed + "\n\n")
     write(after("--placed-svg"), "<svg></svg>")
 else:
+    print(said)
     routed = open("top.asc" if tool == "icepack" else "top.config").read().splitlines()[0]
     end = "\x01\x06\x00" if tool == "icepack" else "\x5e\x00\x00\x00\xff\xff\xff\xff"
     write(arguments[-1], routed + end)
@@ -129,6 +139,10 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     class Fake:
         def break_(self, mode: str) -> None:
             monkeypatch.setenv("FAKE_MODE", mode)
+
+        def say(self, tool: str, text: str) -> None:
+            """Let a tool say something, and end well."""
+            monkeypatch.setenv("FAKE_SAYS", json.dumps({tool: text}))
 
         def run_at(self, speeds: dict[int, float | None]) -> None:
             """Say which clock each seed reaches; ``None`` for one that cannot be routed."""

@@ -119,6 +119,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content):
         ('name = "mine"\n', "", "name: it is missing"),
         ('name = "mine"', 'name = "../mine"', "name: '../mine' is not letters"),
         ('name = "mine"', 'name = ".."', "name: '..' is not letters"),
+        ('name = "mine"', 'name = "mine.slow"', "name: 'mine.slow' ends like a folder"),
         ('device = "hx8k"', 'device = "-x"', "device: '-x' is not letters"),
         ('device = "hx8k"', 'device = "a b"', "device: 'a b' is not letters"),
         ('title = "My board"', "pll = 3", "pll: no such field"),

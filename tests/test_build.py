@@ -6,7 +6,9 @@ import pytest
 
 from htaflow.flows.board import load_board
 from htaflow.flows.build import build
-from htaflow.flows.route import read_result, shrink_floorplan
+from htaflow.flows.rebuild import rebuild
+from htaflow.flows.route import read_report, shrink_floorplan
+from htaflow.flows.rundir import Run
 from htaflow.flows.synth import count_carries
 from htaflow.flows.tools import ToolError
 from htaflow.model.errors import BadInputError, DoesNotFitError, HtaflowError
@@ -56,7 +58,7 @@ def test_a_build_for_ice40(run, fake):
     assert said[0] == "build icebreaker: yosys"
 
     yosys, nextpnr, pack = fake.calls
-    assert yosys == ["yosys", "-s", "synth.ys"]
+    assert yosys == ["yosys", "-q", "-L", "yosys.own.log", "-s", "synth.ys"]
     script = (folder / "synth.ys").read_text()
     assert "synth_ice40 -abc9 -device u -top board -json netlist.json" in script
     assert shlex.join(nextpnr) == (
@@ -312,7 +314,7 @@ def test_nonsense_in_a_report_is_a_failure_of_the_tool(tmp_path, said):
     with pytest.raises(ToolError, match=r"cells\.json is no count of cells"):
         count_carries(tmp_path, board)
     with pytest.raises(ToolError, match="its report makes no sense"):
-        read_result(tmp_path, board)
+        read_report(tmp_path, board)
 
 
 def test_half_a_floorplan_is_no_picture_and_no_reason_to_fail(run, fake):
@@ -342,6 +344,56 @@ def test_a_failure_keeps_the_build_before_and_a_success_clears_the_failure(run, 
     fake.break_("")
     build(run, "icebreaker", seed=2)
     assert names(run / "boards") == {"icebreaker"}
+
+
+def test_a_clock_that_is_missed_leaves_the_build_before(run, fake):
+    fake.run_at({1: 81.5})
+    good = build(run, "ulx3s-25f", clock_mhz=80)
+    folder, slow = run / "boards" / "ulx3s-25f", run / "boards" / "ulx3s-25f.slow"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for _ in range(2):  # the second time from the stored report
+        with pytest.raises(DoesNotFitError, match=r"81.5 MHz.*/ulx3s-25f keeps its earlier build"):
+            build(run, "ulx3s-25f", clock_mhz=90)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        assert fake.routed == [1, 1]
+    report = json.loads((slow / "report.json").read_text())
+    assert (report["met"], report["clock_mhz"], report["bitstream"]) == (False, 90, None)
+    assert Run(run).boards == ["ulx3s-25f"]
+    assert build(run, "ulx3s-25f", clock_mhz=80) == good
+    assert rebuild(run, "ulx3s-25f").options["clock_mhz"] == 80
+    # Another seed makes it, and is the build from now on.
+    fake.run_at({1: 81.5, 2: 91})
+    assert build(run, "ulx3s-25f", clock_mhz=90, seeds=2)["fmax_by_seed"] == {"1": 81.5, "2": 91}
+    assert fake.routed == [1, 1, 1, 2]
+    assert names(run / "boards") == {"ulx3s-25f"}
+
+
+def test_a_seed_that_is_too_slow_leaves_the_one_before(run, fake):
+    fake.run_at({1: 20, 2: 10, 3: 11, 4: None})
+    build(run, "icebreaker")
+    for _ in range(2):
+        with pytest.raises(DoesNotFitError, match=r"11.0 MHz.*this was seed 3"):
+            build(run, "icebreaker", seed=2, seeds=2)
+    assert fake.routed == [1, 2, 3]
+    assert kept(run) == "routed with seed 1"
+    with pytest.raises(DoesNotFitError, match=r"11.0 MHz.*this was seed 3"):
+        build(run, "icebreaker", seed=2, seeds=3)
+    assert names(run / "boards") == {"icebreaker", "icebreaker.slow"}
+    report = build(run, "icebreaker", seeds=4)
+    assert (report["seed"], report["fmax_by_seed"]) == (1, {"1": 20, "2": 10, "3": 11})
+    assert fake.routed == [1, 2, 3, 4, 4]
+    assert names(run / "boards") == {"icebreaker"}
+
+
+@pytest.mark.parametrize("damage", ["report.json", "top.bin"])
+def test_a_build_before_that_is_not_whole_does_not_stay(run, fake, damage):
+    build(run, "icebreaker")
+    (run / "boards" / "icebreaker" / damage).write_text("{}")
+    fake.run_at({1: 10})
+    with pytest.raises(DoesNotFitError, match="too slow"):
+        build(run, "icebreaker")
+    assert names(run / "boards") == {"icebreaker"}
+    assert "top.bin" not in names(run / "boards" / "icebreaker")
 
 
 def test_an_interruption_leaves_nothing(run, fake):

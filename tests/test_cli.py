@@ -360,7 +360,7 @@ def test_a_failing_disk_is_one_line(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("htaflow.flows.convert.write_atomic", fail)
+    monkeypatch.setattr("htaflow.flows.convert.write_together", fail)
     code, _, err = htaflow("convert", network, "--out", network.parent / "run")
     assert code == 2
     assert err.splitlines()[-1] == f"htaflow: {error.filename}: {error.strerror}"

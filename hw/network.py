@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -163,10 +163,14 @@ class NetworkCore(wiring.Component):
     Members:
         input: stream of beats, a structure of ``data``, ``last`` and ``error``.
         output: stream of results.
+        dropped: 1 for a cycle for each frame that gives no result, the cycle after the transfer of
+            the beat that shows it: its last, if that comes too early or has ``error``, or the one
+            that should have been its last.
     """
 
     input: stream.Interface
     output: stream.Interface
+    dropped: Signal
 
     def __init__(
         self,
@@ -194,6 +198,7 @@ class NetworkCore(wiring.Component):
             {
                 "input": In(stream.Signature(beat_layout(self.input_layout))),
                 "output": Out(stream.Signature(unsigned(self.output_layout.width))),
+                "dropped": Out(1),
             }
         )
 
@@ -220,7 +225,10 @@ class NetworkCore(wiring.Component):
                 m.submodules[chain] = chain_instance(chain, upstream, downstream)
                 # What drives it is the instance; whoever follows reads it.
                 upstream = downstream
+        encoder = self.parts[0]
+        assert isinstance(encoder, LayerComponent) and encoder.drops
         m.d.comb += [
+            self.dropped.eq(encoder.dropped),
             self.output.valid.eq(upstream.valid),
             upstream.ready.eq(self.output.ready),
             self.output.payload.eq(self._pad(upstream.payload)),

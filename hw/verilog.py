@@ -13,7 +13,7 @@ from amaranth.lib import wiring
 
 from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import PORTABLE, Target
-from htaflow.hw.top import Top
+from htaflow.hw.top import DROPPED_CYCLES, Top
 from htaflow.model.errors import MissingToolError
 from htaflow.model.network import Network
 
@@ -46,7 +46,7 @@ def generate(
     check_pipeline(network, pipeline, depth)
     with _no_collector():
         core = NetworkCore(network, bus_bits, target, pipeline, depth)
-        interface = describe(core)
+        interface = describe(core) | {"dropped_cycles": DROPPED_CYCLES}
         text = convert(Top(core), "top", core.modules)
         return Design(_header(interface, core) + text, interface)
 
@@ -149,9 +149,13 @@ def _header(interface: dict[str, Any], core: NetworkCore) -> str:
         f"{interface['feature_bits']}]; bits above them are ignored.",
         "  s_axis_tlast must be 1 on the last beat of a frame and on no other: a frame of another",
         "  length is dropped. s_axis_tuser drops the frame if 1 on its last beat; tie it to 0.",
+        "dropped is 1 for one cycle for each frame that is dropped and so gives no result: the",
+        "  cycle after its last beat is taken or, if it is too long, the beat that should be its",
+        "  last. A frame without end, as with s_axis_tlast tied to 0, is thus told once.",
         "A result is one beat of m_axis_tdata, numbers padded to whole bytes:",
         *results,
-        "rst is synchronous and active high.",
+        "rst is synchronous and active high. While it is 1, s_axis_tready and m_axis_tvalid are 0:",
+        "  nothing is transferred. Frames taken before, whole or in part, are gone and not told.",
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
 

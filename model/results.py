@@ -67,6 +67,7 @@ class Interface(TypedDict):
     frames_held: int
     stages: list[StageFacts]
     target: str
+    dropped_cycles: NotRequired[int]
     pipeline: NotRequired[list[str] | None]
     depth: NotRequired[float | None]
     versions: NotRequired[dict[str, str]]

@@ -210,6 +210,12 @@ class NetworkCore(wiring.Component):
             found |= run.modules if isinstance(run, LayerComponent) else chain_modules(run)
         return found
 
+    def cycles_on(self, bus_bits: int) -> tuple[int, Schedule]:
+        """Return the beats of a frame on another input bus, and the cycles that it would take."""
+        layout = InputLayout(self.network.input, bus_bits)
+        parts = [_encoder(self.network, layout), *self.parts[1:]]
+        return layout.beats, schedule([pipe for part in parts for pipe in part.pipelines])
+
     def elaborate(self, platform: object) -> Module:
         """Chain the parts; stages that follow one another are one chain of text."""
         m = Module()
@@ -254,7 +260,7 @@ class NetworkCore(wiring.Component):
         encode = self.network.encode
         encoded = self.network.values[encode.name]
         wide = [
-            ("the input bus", self.input_layout.bus_bits, "use a narrower bus (--bus)"),
+            ("the input bus", self.input_layout.bus_bits, "use a narrower bus (--bus 512)"),
             (f"layer '{encode.name}'", encoded.count * encoded.width, "use fewer thresholds"),
             ("the result", self.output_layout.width, "use fewer neurons in the last layer"),
         ]

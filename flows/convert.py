@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from htaflow.flows.rundir import Run, source_digest, unchanged
+from htaflow.hw.bus_width import describe_wide
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.target import find_target
 from htaflow.model.errors import BadInputError
@@ -74,7 +75,7 @@ def convert(
     stored = _stored(run, inputs)
     if stored is not None:
         progress("convert: unchanged")
-        return stored
+        return _tell_widths(stored, bus_bits, progress)
 
     from htaflow.hw.verilog import generate  # Amaranth takes a while to import
 
@@ -83,7 +84,7 @@ def convert(
         stored = _stored(run, inputs)
         if stored is not None:
             progress("convert: unchanged")
-            return stored
+            return _tell_widths(stored, bus_bits, progress)
         progress(f"convert: generating Verilog of '{network.name}'")
         design = generate(network, bus_bits, part, pipeline, depth)
         interface = {**design.interface, "verilog": digest(design.text), "inputs": inputs}
@@ -91,6 +92,15 @@ def convert(
             save_network(network, run.network)
         write_together({run.verilog: design.text, run.interface: to_json(interface)})
     progress(f"convert: wrote {run.verilog}")
+    return _tell_widths(interface, bus_bits, progress)
+
+
+def _tell_widths(
+    interface: dict[str, Any], bus_bits: int | None, progress: Progress
+) -> dict[str, Any]:
+    """Return ``interface``; say if its buses are wider than common AXI4-Stream IP takes."""
+    for line in describe_wide(interface, bus_chosen=bus_bits is not None):
+        progress(f"convert: {line}")
     return interface
 
 

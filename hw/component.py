@@ -21,23 +21,32 @@ class LayerComponent(wiring.Component):
         name: the layer's name.
         taken, yielded: shapes of a transfer of ``input`` and of ``output``; a number is so many
             bits.
+        drops: whether it may drop frames, as a first layer does: then it has a port that says so.
 
     Attributes:
         pipelines: what it does in which cycle, for :func:`htaflow.hw.schedule.schedule`.
         known: what is known of the bits of a transfer that it yields, if anything.
+
+    Members:
+        input, output: the streams.
+        dropped: where it ``drops``, 1 for one cycle for each frame dropped, in the cycle after the
+            transfer that showed that it must be.
     """
 
     input: stream.Interface
     output: stream.Interface
+    dropped: Signal
 
     pipelines: Sequence[Pipeline]
     known: Known | None = None
 
-    def __init__(self, name: str, taken: ShapeLike, yielded: ShapeLike) -> None:
+    def __init__(
+        self, name: str, taken: ShapeLike, yielded: ShapeLike, *, drops: bool = False
+    ) -> None:
         self.name = name
-        super().__init__(
-            {"input": In(stream.Signature(taken)), "output": Out(stream.Signature(yielded))}
-        )
+        self.drops = drops
+        members = {"input": In(stream.Signature(taken)), "output": Out(stream.Signature(yielded))}
+        super().__init__(members | ({"dropped": Out(1)} if drops else {}))
         for member, port in self.signature.members.create(path=(name,)).items():
             setattr(self, member, port)
 

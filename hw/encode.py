@@ -60,6 +60,7 @@ class FrameEncoder(LayerComponent):
 
     Latency: 1 cycle. Initiation interval: 1 cycle. A beat with ``error`` is taken and dropped, and
     so are beats without ``last`` and the first one with it after them: a frame that runs too long.
+    It is told in the cycle after its first beat.
 
     Parameters:
         layer: the network's first layer.
@@ -68,6 +69,7 @@ class FrameEncoder(LayerComponent):
     Members:
         input: stream of beats.
         output: stream of frames of bits, the layer's bit 0 lowest.
+        dropped: 1 for a cycle for each frame dropped.
     """
 
     pipelines = (REGISTER,)
@@ -77,7 +79,7 @@ class FrameEncoder(LayerComponent):
             raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
         self.logic = encode_logic(layer, layout)
         self.known = self.logic.known_outputs()
-        super().__init__(layer.name, beat_layout(layout), len(self.logic.outputs))
+        super().__init__(layer.name, beat_layout(layout), len(self.logic.outputs), drops=True)
 
     @property
     def modules(self) -> dict[str, str]:
@@ -97,11 +99,13 @@ class FrameEncoder(LayerComponent):
         )
         m.d.comb += self.input.ready.eq(~self.output.valid | self.output.ready)
         too_long = Signal()
-        whole = self.input.payload.last & ~self.input.payload.error & ~too_long
+        good = self.input.payload.last & ~self.input.payload.error
+        m.d.sync += self.dropped.eq(0)
         with m.If(self.input.ready):
-            m.d.sync += self.output.valid.eq(self.input.valid & whole)
+            m.d.sync += self.output.valid.eq(self.input.valid & good & ~too_long)
             with m.If(self.input.valid):
                 m.d.sync += too_long.eq(~self.input.payload.last)
+                m.d.sync += self.dropped.eq(~good & ~too_long)
         return m
 
 
@@ -126,7 +130,8 @@ class BeatEncoder(LayerComponent):
 
     Latency: as many cycles as a frame has beats, from the first beat. Initiation interval: as many
     again. A frame that ends early, runs on too long or ends with ``error`` is dropped whole, and
-    the one after it is not affected.
+    the one after it is not affected. One that runs on is told in the cycle after the beat that
+    should have been its last.
 
     Parameters:
         layer: the network's first layer.
@@ -136,6 +141,7 @@ class BeatEncoder(LayerComponent):
     Members:
         input: stream of beats.
         output: stream of frames of bits, the layer's bit 0 lowest.
+        dropped: 1 for a cycle for each frame dropped.
     """
 
     def __init__(self, layer: FirstLayer, layout: InputLayout, used: Iterable[int]) -> None:
@@ -147,7 +153,7 @@ class BeatEncoder(LayerComponent):
         self._used = sorted(set(used))
         values = layer.output(layer.input)
         self._bits = values.count * values.width
-        super().__init__(layer.name, beat_layout(layout), self._bits)
+        super().__init__(layer.name, beat_layout(layout), self._bits, drops=True)
 
     def elaborate(self, platform: object) -> Module:
         """Build the encoder."""
@@ -163,14 +169,16 @@ class BeatEncoder(LayerComponent):
             self.input.ready.eq(~full | self.output.ready),
             take.eq(self.input.valid & self.input.ready),
         ]
+        whole = (beat == last_beat) & ~payload.error
+        m.d.sync += self.dropped.eq(0)
         with m.If(self.output.ready):
             m.d.sync += full.eq(0)
         with m.If(take):
             with m.If(payload.last):
                 m.d.sync += [beat.eq(0), too_long.eq(0)]
-                m.d.sync += full.eq((beat == last_beat) & ~too_long & ~payload.error)
+                m.d.sync += [full.eq(whole & ~too_long), self.dropped.eq(~whole & ~too_long)]
             with m.Elif(beat == last_beat):
-                m.d.sync += too_long.eq(1)
+                m.d.sync += [too_long.eq(1), self.dropped.eq(~too_long)]
             with m.Else():
                 m.d.sync += beat.eq(beat + 1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -163,10 +163,14 @@ class NetworkCore(wiring.Component):
     Members:
         input: stream of beats, a structure of ``data``, ``last`` and ``error``.
         output: stream of results.
+        dropped: 1 for a cycle for each frame that gives no result, the cycle after the transfer of
+            the beat that shows it: its last, if that comes too early or has ``error``, or the one
+            that should have been its last.
     """
 
     input: stream.Interface
     output: stream.Interface
+    dropped: Signal
 
     def __init__(
         self,
@@ -194,6 +198,7 @@ class NetworkCore(wiring.Component):
             {
                 "input": In(stream.Signature(beat_layout(self.input_layout))),
                 "output": Out(stream.Signature(unsigned(self.output_layout.width))),
+                "dropped": Out(1),
             }
         )
 
@@ -204,6 +209,12 @@ class NetworkCore(wiring.Component):
         for run in _runs(self.parts):
             found |= run.modules if isinstance(run, LayerComponent) else chain_modules(run)
         return found
+
+    def cycles_on(self, bus_bits: int) -> tuple[int, Schedule]:
+        """Return the beats of a frame on another input bus, and the cycles that it would take."""
+        layout = InputLayout(self.network.input, bus_bits)
+        parts = [_encoder(self.network, layout), *self.parts[1:]]
+        return layout.beats, schedule([pipe for part in parts for pipe in part.pipelines])
 
     def elaborate(self, platform: object) -> Module:
         """Chain the parts; stages that follow one another are one chain of text."""
@@ -220,7 +231,10 @@ class NetworkCore(wiring.Component):
                 m.submodules[chain] = chain_instance(chain, upstream, downstream)
                 # What drives it is the instance; whoever follows reads it.
                 upstream = downstream
+        encoder = self.parts[0]
+        assert isinstance(encoder, LayerComponent) and encoder.drops
         m.d.comb += [
+            self.dropped.eq(encoder.dropped),
             self.output.valid.eq(upstream.valid),
             upstream.ready.eq(self.output.ready),
             self.output.payload.eq(self._pad(upstream.payload)),
@@ -246,7 +260,7 @@ class NetworkCore(wiring.Component):
         encode = self.network.encode
         encoded = self.network.values[encode.name]
         wide = [
-            ("the input bus", self.input_layout.bus_bits, "use a narrower bus (--bus)"),
+            ("the input bus", self.input_layout.bus_bits, "use a narrower bus (--bus 512)"),
             (f"layer '{encode.name}'", encoded.count * encoded.width, "use fewer thresholds"),
             ("the result", self.output_layout.width, "use fewer neurons in the last layer"),
         ]

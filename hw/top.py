@@ -1,10 +1,13 @@
 """The Verilog boundary: a network core behind AXI4-Stream names."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from htaflow.hw.network import NetworkCore
+
+DROPPED_CYCLES = 1
+"""Cycles from the transfer that shows that a frame must be dropped to that in which it is told."""
 
 
 class Top(wiring.Component):
@@ -19,6 +22,10 @@ class Top(wiring.Component):
         s_axis_*: frames in; ``tlast`` is 1 on the last beat of a frame and on no other; ``tuser``
             is 1 on a last beat to have the frame dropped.
         m_axis_*: results out, one beat each.
+        dropped: 1 for one cycle for each frame that gives no result: see :class:`NetworkCore`.
+
+    While ``rst`` is 1, ``s_axis_tready`` and ``m_axis_tvalid`` are 0, from its first cycle on: no
+    transfer happens. What the design held of frames is gone, and is not told as dropped.
     """
 
     s_axis_tdata: Signal
@@ -30,6 +37,7 @@ class Top(wiring.Component):
     m_axis_tvalid: Signal
     m_axis_tready: Signal
     m_axis_tlast: Signal
+    dropped: Signal
 
     def __init__(self, core: NetworkCore) -> None:
         self.core = core
@@ -44,6 +52,7 @@ class Top(wiring.Component):
                 "m_axis_tvalid": Out(1),
                 "m_axis_tready": In(1),
                 "m_axis_tlast": Out(1),
+                "dropped": Out(1),
             }
         )
 
@@ -51,15 +60,17 @@ class Top(wiring.Component):
         """Connect the core."""
         m = Module()
         m.submodules.core = core = self.core
+        running = ~ResetSignal()
         m.d.comb += [
             core.input.payload.data.eq(self.s_axis_tdata),
             core.input.payload.last.eq(self.s_axis_tlast),
             core.input.payload.error.eq(self.s_axis_tuser),
             core.input.valid.eq(self.s_axis_tvalid),
-            self.s_axis_tready.eq(core.input.ready),
+            self.s_axis_tready.eq(core.input.ready & running),
             self.m_axis_tdata.eq(core.output.payload),
-            self.m_axis_tvalid.eq(core.output.valid),
+            self.m_axis_tvalid.eq(core.output.valid & running),
             core.output.ready.eq(self.m_axis_tready),
-            self.m_axis_tlast.eq(core.output.valid),
+            self.m_axis_tlast.eq(core.output.valid & running),
+            self.dropped.eq(core.dropped),
         ]
         return m

@@ -2,6 +2,7 @@
 
 import gc
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import Any
 from amaranth.back import verilog
 from amaranth.lib import wiring
 
+from htaflow.hw.bus_width import describe_odd, describe_wide, narrower_bus
 from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import PORTABLE, Target
-from htaflow.hw.top import Top
+from htaflow.hw.top import DROPPED_CYCLES, Top
 from htaflow.model.errors import MissingToolError
 from htaflow.model.network import Network
 
@@ -47,6 +49,7 @@ def generate(
     with _no_collector():
         core = NetworkCore(network, bus_bits, target, pipeline, depth)
         interface = describe(core)
+        interface |= {"dropped_cycles": DROPPED_CYCLES, "narrower_bus": narrower_bus(core)}
         text = convert(Top(core), "top", core.modules)
         return Design(_header(interface, core) + text, interface)
 
@@ -149,11 +152,24 @@ def _header(interface: dict[str, Any], core: NetworkCore) -> str:
         f"{interface['feature_bits']}]; bits above them are ignored.",
         "  s_axis_tlast must be 1 on the last beat of a frame and on no other: a frame of another",
         "  length is dropped. s_axis_tuser drops the frame if 1 on its last beat; tie it to 0.",
+        "dropped is 1 for one cycle for each frame that is dropped and so gives no result: the",
+        "  cycle after its last beat is taken or, if it is too long, the beat that should be its",
+        "  last. A frame without end, as with s_axis_tlast tied to 0, is thus told once.",
         "A result is one beat of m_axis_tdata, numbers padded to whole bytes:",
         *results,
-        "rst is synchronous and active high.",
+        *_wrap(describe_wide(interface, bus_chosen=False) + describe_odd(interface)),
+        "rst is synchronous and active high. While it is 1, s_axis_tready and m_axis_tvalid are 0:",
+        "  nothing is transferred. Frames taken before, whole or in part, are gone and not told.",
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
+
+
+def _wrap(sentences: Sequence[str]) -> list[str]:
+    """Return each sentence as lines of a comment."""
+    lines = []
+    for sentence in sentences:
+        lines += textwrap.wrap(sentence, 90, subsequent_indent="  ")
+    return lines
 
 
 def _count(number: int, noun: str) -> str:

@@ -55,6 +55,15 @@ class StageFacts(TypedDict):
     probe: str
 
 
+class NarrowerBus(TypedDict):
+    """What another input bus would take, in ``rtl/top.json``."""
+
+    bus_bits: int
+    beats: int
+    latency_cycles: int
+    interval_cycles: int
+
+
 class Interface(TypedDict):
     """``rtl/top.json``."""
 
@@ -67,6 +76,8 @@ class Interface(TypedDict):
     frames_held: int
     stages: list[StageFacts]
     target: str
+    dropped_cycles: NotRequired[int]
+    narrower_bus: NotRequired[NarrowerBus | None]
     pipeline: NotRequired[list[str] | None]
     depth: NotRequired[float | None]
     versions: NotRequired[dict[str, str]]

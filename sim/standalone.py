@@ -43,8 +43,11 @@ def main() -> int:
         plusargs += verilator.plusargs(options["seed"])
         build_args += verilator.BUILD_ARGS
         if options["probe"] is None:
-            ports = _SERIAL_PORTS if options["port"] == "serial" else _STREAM_PORTS
+            serial = options["port"] == "serial"
+            ports: tuple[str, ...] = _SERIAL_PORTS if serial else _STREAM_PORTS
             ports += tuple(options["interface"].get("serial", {}).get("constants", {}))
+            if not serial and "dropped_cycles" in options["interface"]:
+                ports += ("dropped",)
             control = HERE / "ports.vlt"
             control.write_text(verilator.control_file(options["toplevel"], ports))
             build_args += verilator.PORTS_ONLY

@@ -34,7 +34,7 @@ class Tampered(LayerComponent):
         self.pipelines = inner.pipelines
         self.known = inner.known
         taken, yielded = inner.input.payload.shape(), inner.output.payload.shape()
-        super().__init__(inner.name, taken, yielded)
+        super().__init__(inner.name, taken, yielded, drops=inner.drops)
 
     @property
     def modules(self) -> dict[str, str]:
@@ -54,6 +54,8 @@ class Tampered(LayerComponent):
             "yielded_valid": (self.output.valid, inner.output.valid),
             "yielded_ready": (inner.output.ready, self.output.ready),
         }
+        if self.drops:
+            wires["dropped"] = (self.dropped, inner.dropped)
         faults = self.tamper(m)
         for name, (sink, source) in wires.items():
             m.d.comb += sink.eq(faults.get(name, source))
@@ -195,6 +197,38 @@ class ErrorIgnored(Tampered):
         return {"taken": Cat(payload.data, payload.last, Value.cast(0)[0])}
 
 
+class DropUntold(Tampered):
+    """An encoder that drops frames without a word."""
+
+    def tamper(self, m: Module) -> dict[str, Value]:
+        """See :class:`Tampered`."""
+        return {"dropped": Value.cast(0)}
+
+
+class DropToldLate(Tampered):
+    """An encoder that tells of a frame that runs on at its end, which may never come."""
+
+    def tamper(self, m: Module) -> dict[str, Value]:
+        """See :class:`Tampered`."""
+        taken, ended, too_long = self.input.valid & self.input.ready, Signal(), Signal()
+        m.d.sync += ended.eq(taken & self.input.payload.last)
+        with m.If(self.inner.dropped & ~ended):
+            m.d.sync += too_long.eq(1)
+        with m.Elif(ended):
+            m.d.sync += too_long.eq(0)
+        return {"dropped": ended & (self.inner.dropped | too_long)}
+
+
+class DropToldTwice(Tampered):
+    """An encoder that tells of each frame that it drops for two cycles."""
+
+    def tamper(self, m: Module) -> dict[str, Value]:
+        """See :class:`Tampered`."""
+        again = Signal()
+        m.d.sync += again.eq(self.inner.dropped)
+        return {"dropped": self.inner.dropped | again}
+
+
 def _waited(m: Module, part: Tampered) -> Signal:
     """Return whether what ``part`` yields was not taken in the cycle before."""
     waited = Signal()
@@ -225,5 +259,8 @@ ANYWHERE: dict[str, Callable[[LayerComponent], Tampered]] = {
 ENCODER: dict[str, Callable[[LayerComponent], Tampered]] = {
     "last ignored": LastIgnored,
     "error ignored": ErrorIgnored,
+    "drop untold": DropUntold,
+    "drop told late": DropToldLate,
+    "drop told twice": DropToldTwice,
 }
 """Faults of a first layer only."""

@@ -179,6 +179,11 @@ def verify_design(
             progress(f"verify {level}: unchanged")
         else:
             progress(f"verify {level}: {len(given)} frames ({origin}), {tool}")
+            if design.port == "stream" and "dropped_cycles" not in design.interface:
+                progress(
+                    f"verify {level}: the Verilog was made by an earlier version and has no port "
+                    f"'dropped'; run 'htaflow convert {run}' to have dropped frames told and tried"
+                )
             result = {"level": level, "network": network.digest, "frames_from": origin}
             result |= design.facts
             result |= _simulate(network, given, bench, folder, progress)
@@ -209,7 +214,8 @@ def read_interface(run: Path, network: Network) -> dict[str, Any]:
         true = (inputs.beats, outputs.width)
     except BadInputError:
         true = None
-    cycles = (interface[name] for name in ("latency_cycles", "interval_cycles", "frames_held"))
+    counts = ("latency_cycles", "interval_cycles", "frames_held", "dropped_cycles")
+    cycles = (interface[name] for name in counts if name in interface)
     if true != (interface["beats"], interface["output_bits"]) or not all(
         0 < count < _MAX_CYCLES for count in cycles
     ):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge
 
 from htaflow.hw.packet import Status, encode, encode_reply
 
@@ -22,7 +22,9 @@ class Host:
         self.dut = dut
         self.divisor = divisor
         self.heard = bytearray()
+        self.dropped = 0
         cocotb.start_soon(self._listen())
+        cocotb.start_soon(self._count())
 
     async def send(self, packet: bytes) -> None:
         for byte in packet:
@@ -41,6 +43,11 @@ class Host:
                 byte |= int(self.dut.tx.value) << i
             assert byte >> 8 == 1, "no stop bit"
             self.heard.append(byte & 0xFF)
+
+    async def _count(self) -> None:
+        while True:
+            await RisingEdge(self.dut.core.dropped)
+            self.dropped += 1
 
     async def expect(self, reply: bytes) -> None:
         """Wait for ``reply`` and nothing else."""
@@ -72,8 +79,10 @@ async def frames_through_the_pins(dut):
         await host.expect(reply)
         light ^= 1
         assert int(dut.activity.value) == light
+    assert host.dropped == 0
 
-    # A damaged request gets its answer, and the next one is right again.
+    # A damaged request gets its answer, and the next one is right again. Each frame that the
+    # network drops is answered, too, which is how a host is told of it.
     wrong = bytearray(encode(frames[0]))
     wrong[3] ^= 1
     await host.send(bytes(wrong))
@@ -82,6 +91,10 @@ async def frames_through_the_pins(dut):
     await host.send(encode(frames[1])[:-3])
     await ClockCycles(dut.clk, WITH["quiet_cycles"])
     await host.expect(encode_reply(Status.TRUNCATED))
+    assert host.dropped == 2
+    await ClockCycles(dut.clk, WITH["quiet_cycles"])
+    await host.send(encode(frames[1] + b"\0"))  # of which no beat reaches the network
+    await host.expect(encode_reply(Status.BAD_LENGTH))
     await ClockCycles(dut.clk, WITH["quiet_cycles"])
     await host.send(encode(frames[1]))
     await host.expect(replies[1])
@@ -94,6 +107,7 @@ async def frames_through_the_pins(dut):
     await ClockCycles(dut.clk, 300)
     await host.send(encode(frames[2]))
     await host.expect(replies[2])
+    assert host.dropped == 2
 
 
 @cocotb.test()

@@ -17,11 +17,14 @@ module top (
   input wire [7:0] s_axis_tdata, input wire s_axis_tvalid, output wire s_axis_tready,
   input wire s_axis_tlast, input wire s_axis_tuser,
   output wire [15:0] m_axis_tdata, output wire m_axis_tvalid, input wire m_axis_tready,
-  output wire m_axis_tlast
+  output wire m_axis_tlast, output reg dropped
 );
   localparam BEATS = 1;
   wire [15:0] middle; wire middle_valid, middle_ready;
-  wire [15:0] last; wire last_valid, last_ready;
+  wire [15:0] last; wire last_full, last_ready;
+  wire last_valid = last_full & ~rst;
+  wire ready;
+  assign s_axis_tready = ready & ~rst;
   reg [7:0] count = 0; reg long = 0; reg [15:0] partial = 0;
   wire taken = s_axis_tvalid & s_axis_tready;
   wire [15:0] next = {partial[15:8] ^ s_axis_tdata, partial[7:0] + s_axis_tdata};
@@ -35,11 +38,15 @@ module top (
     end
 
   stage first (.clk(clk), .rst(rst), .input__payload(next), .input__valid(taken & good),
-    .input__ready(s_axis_tready), .output__payload(middle), .output__valid(middle_valid),
+    .input__ready(ready), .output__payload(middle), .output__valid(middle_valid),
     .output__ready(middle_ready));
   stage second (.clk(clk), .rst(rst), .input__payload(middle), .input__valid(middle_valid),
-    .input__ready(middle_ready), .output__payload(last), .output__valid(last_valid),
+    .input__ready(middle_ready), .output__payload(last), .output__valid(last_full),
     .output__ready(last_ready));
+  wire bad = s_axis_tlast ? ~good & ~long : count == BEATS - 1 & ~long;
+  initial dropped = 0;
+  always @(posedge clk) dropped <= taken & bad & ~rst;
+
   reg [7:0] n = 0;
   always @(posedge clk) n <= n + 1;
   assign m_axis_tdata = last;
@@ -72,6 +79,7 @@ def interface(beats: int = 1) -> dict[str, Any]:
         "latency_cycles": beats + 1,
         "interval_cycles": beats,
         "frames_held": 2,
+        "dropped_cycles": 1,
         "stages": [
             {"name": name, "type": "Dense", "probe": f"{name}.output__payload", "transfers": 1}
             for name in ("first", "second")

@@ -100,7 +100,7 @@ BUGS = {
         {DATA: "m_axis_tdata = m_axis_tready ? last : last ^ n;"},
         "m_axis_tdata changed from",
     ),
-    "valid stuck at 1": ("full_rate", 1, {VALID: "m_axis_tvalid = 1;"}, "belongs to no frame"),
+    "valid stuck at 1": ("full_rate", 1, {VALID: "m_axis_tvalid = ~rst;"}, "belongs to no frame"),
     "valid stuck at 0": ("full_rate", 1, {VALID: "m_axis_tvalid = 0;"}, "nothing moved for"),
     "valid is X": ("full_rate", 1, {VALID: "m_axis_tvalid = 1'bx;"}, "m_axis_tvalid is X"),
     "an output bit is X": (
@@ -134,7 +134,54 @@ BUGS = {
     "early last ignored": ("framing", 2, {" & (count == BEATS - 1);": ";"}, "belongs to no frame"),
     "late last ignored": ("framing", 2, {" & ~long &": " &"}, "belongs to no frame"),
     "late last ignored, one beat": ("framing", 1, {" & ~long &": " &"}, "belongs to no frame"),
+    "drop untold": ("framing", 2, {"taken & bad": "0"}, "dropped is 0, but a frame was dropped"),
+    "drop told in the same cycle": (
+        "framing",
+        1,
+        {"output reg dropped": "output wire dropped", "initial dropped = 0;": "",
+         "always @(posedge clk) dropped <= taken": "assign dropped = taken"},
+        "dropped is 1, but no frame was dropped",
+    ),
+    "drop of a frame too long untold": (
+        "framing",
+        2,
+        {": count == BEATS - 1 & ~long": ": 0"},
+        "dropped is 0, but a frame was dropped",
+    ),
+    "drop of a frame without end told with each beat": (
+        "reset",
+        2,
+        {": count == BEATS - 1 & ~long": ": count == BEATS - 1"},
+        "dropped is 1, but no frame was dropped",
+    ),
+    "ready in reset": ("reset", 1, {"= ready & ~rst": "= ready"}, "reset: s_axis_tready is 1"),
+    "valid in reset": ("reset", 1, {"= last_full & ~rst": "= last_full"}, "m_axis_tvalid is 1"),
+    "a beat taken in reset": (
+        "reset",
+        2,
+        {"if (rst) begin": "if (rst & ~s_axis_tvalid) begin",
+         "wire taken = s_axis_tvalid & s_axis_tready;": "wire taken = s_axis_tvalid & ready;",
+         "else if (taken & s_axis_tlast)": "else if (taken & s_axis_tlast & ~rst)"},
+        "expected 0x",
+    ),
 }  # fmt: skip
+
+
+def test_a_design_without_the_port_dropped_passes_as_earlier_versions_made_it(tmp_path):
+    changes = {", output reg dropped": "", "initial dropped = 0;": "reg dropped;"}
+    changes |= {"= ready & ~rst": "= ready", "= last_full & ~rst": "= last_full"}
+    bench = small_design.bench(tmp_path, changes, beats=2)
+    earlier = {key: what for key, what in bench.interface.items() if key != "dropped_cycles"}
+    replace(bench, interface=earlier).write(tmp_path / "verify")
+    for phase in run_bench(tmp_path / "verify", time_limit=60).values():
+        assert phase["problems"] == []
+
+
+def test_a_design_that_lacks_the_port_dropped_is_refused_in_words(tmp_path):
+    changes = {", output reg dropped": "", "initial dropped = 0;": "reg told;"}
+    small_design.bench(tmp_path, changes | {"dropped <=": "told <="}).write(tmp_path / "verify")
+    with pytest.raises(SimulationError, match="the design has no port 'dropped'"):
+        run_bench(tmp_path / "verify")
 
 
 @pytest.mark.parametrize("bug", BUGS)

@@ -55,6 +55,9 @@ CAUGHT = [
     Fault("reset ignored", "encode"),
     Fault("last ignored", "encode"),
     Fault("error ignored", "encode"),
+    Fault("drop untold", "encode"),
+    Fault("drop told late", "encode"),
+    Fault("drop told twice", "encode"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from htaflow.flows.proof.gates import Bit, Flop, Gates, read_gates
 from htaflow.flows.proof.packet_link import link_verilog, prove_link
-from htaflow.flows.proof.reachable import RULES
+from htaflow.flows.proof.reachable import DROPPED, RULES
 from htaflow.flows.proof.serial_line import line_verilog, prove_line
 from htaflow.flows.proof.small_components import DESIGNS, Design
 from htaflow.flows.proof.streams import prove_design
@@ -31,7 +31,7 @@ def test_the_rules_hold_of(number: int) -> None:
     design, gates = made(number)
     proof = prove_design(design, gates)
     assert proof.closed, proof
-    assert tuple(proof.rules) == RULES
+    assert tuple(proof.rules) == (RULES if design.drops is None else (*RULES, DROPPED))
     assert proof.bound is not None and 1 <= proof.bound <= 10
 
 
@@ -95,7 +95,36 @@ def test_a_faulty_handshake_breaks_a_rule(
         few = replace(design, payloads=[0, 1 << 8])
     proof = prove_design(few, fault(gates))
     assert not proof.closed and not proof.rules
+    if design.drops is not None and fault in (always_ready, never_ready):
+        rules = rules | {DROPPED}  # what is taken and what is told no longer agree, either
     assert rules & set(proof.broken), proof
+
+
+def told_at_the_end(gates: Gates) -> Gates:
+    """``gates`` in which only a beat with ``last`` is told as that of a dropped frame."""
+    both = max([*gates.gates, *gates.flops]) + 1000
+    flop, last = gates.outputs["dropped"][0], gates.inputs["input__payload"][8]
+    told = (gates.flops[flop].data, last)
+    gates = replace(gates, gates={**gates.gates, both: ("$_AND_", told)})
+    return with_data(gates, flop, both)
+
+
+DROPS = {
+    "nothing is told": lambda gates: with_output(gates, "dropped", 0),
+    "everything is told": lambda gates: with_output(gates, "dropped", 1),
+    "a frame too long is told at its end": told_at_the_end,
+}
+
+
+@pytest.mark.parametrize("what", DROPS)
+def test_a_frame_dropped_without_a_word_breaks_its_rule(what: str) -> None:
+    droppers = [number for number in QUICK if made(number)[0].drops is not None]
+    assert len(droppers) == 2
+    for number in droppers:
+        design, gates = made(number)
+        proof = prove_design(design, DROPS[what](gates))
+        assert set(proof.broken) == {DROPPED}, proof
+        assert not proof.rules
 
 
 # Faults of a stage: what in its Verilog is replaced by what, and the rule that is broken.

@@ -45,6 +45,24 @@ def test_right_hardware_passes(make_run, bus_bits):
     assert {path.name for path in (run / "verify").iterdir()} >= {"bench", "run.py"}
 
 
+def test_hardware_of_an_earlier_version_passes_with_a_word_about_what_it_lacks(make_run):
+    run = make_run(bus_bits=8, frames=5)
+    top, described = run / "rtl" / "top.v", run / "rtl" / "top.json"
+    text = top.read_text()
+    head, body = text.split("module top(")
+    for port in ("dropped, ", "  output dropped;\n"):
+        assert port in body
+        body = body.replace(port, "", 1)
+    top.write_text(f"{head}module top({body}")
+    interface = json.loads(described.read_text())
+    del interface["dropped_cycles"]
+    described.write_text(json.dumps(interface))
+    told: list[str] = []
+    assert verify(run, progress=told.append)["problems"] == []
+    (word,) = (line for line in told if "'dropped'" in line)
+    assert f"run 'htaflow convert {run}'" in word
+
+
 @pytest.mark.parametrize("ending", ["bits", "scores"])
 def test_outputs_without_a_class_pass(make_run, ending):
     assert verify(make_run(ending=ending, signed=True, unipolar=True))["mismatches"] == 0

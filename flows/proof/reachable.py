@@ -10,7 +10,9 @@ those of :mod:`htaflow.hw.stage`:
 - order: what leaves is exactly what was taken, each frame once, in order, with the right values;
 - progress: something that is to leave becomes valid within a stated number of cycles, whatever the
   others do; and when all is offered and taken, some transfer happens within as many;
-- reset: after a reset nothing is valid, and all of this holds again.
+- reset: after a reset nothing is valid, and all of this holds again;
+- dropped: where frames may be dropped, each is told once, in the cycle after the transfer that
+  shows that it must be, and nothing else is.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -27,14 +29,22 @@ Payload = int
 Reference = Callable[[Hashable, Payload], tuple[Hashable, Sequence[Payload]]]
 """From what is remembered and a transfer taken, to what is remembered then and what is to leave."""
 
+Drops = Callable[[Hashable, Payload], bool]
+"""Whether a transfer taken shows that its frame must be dropped, given what is remembered."""
+
 RULES = ("held", "waits", "order", "progress", "reset")
+"""The rules of every component."""
+
+DROPPED = "dropped"
+"""The rule of those that may drop frames."""
 
 MOST_STATES = 400_000
 _BATCH = 512
 """States whose cycles are evaluated at once."""
 
-State = tuple[int, Payload | None, Hashable, tuple[Payload, ...]]
-"""Flip-flops, what is offered and not yet taken, what the reference remembers, what is to leave."""
+State = tuple[int, Payload | None, Hashable, tuple[Payload, ...], bool]
+"""Flip-flops, what is offered and not yet taken, what the reference remembers, what is to leave,
+and whether a frame is to be told as dropped."""
 
 
 @dataclass
@@ -62,12 +72,13 @@ def explore(
     reference: Reference,
     remembered: Hashable,
     most_held: int,
+    drops: Drops | None = None,
 ) -> Explored:
     """Explore a component with ``ports``, offered any of ``payloads``, from reset.
 
     It holds at most ``most_held`` transfers that are to leave: when there are more, some are lost.
     """
-    return _Explorer(gates, ports, payloads, reference, remembered, most_held).run()
+    return _Explorer(gates, ports, payloads, reference, remembered, most_held, drops).run()
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class _Cycle:
     valid: bool
     payload: Payload
     taken: bool
+    told: bool
     flops: int
 
     @property
@@ -98,8 +110,9 @@ class _Explorer:
         reference: Reference,
         remembered: Hashable,
         most_held: int,
+        drops: Drops | None,
     ) -> None:
-        self.most_held = most_held
+        self.most_held, self.drops = most_held, drops
         self.gates, self.ports, self.payloads = gates, ports, payloads
         self.reference, self.remembered = reference, remembered
         self.flops = sorted(gates.flops)
@@ -115,7 +128,7 @@ class _Explorer:
     def run(self) -> Explored:
         """Explore, and judge."""
         start = sum((self.gates.flops[bit].init or 0) << i for i, bit in enumerate(self.flops))
-        self._number((start, None, self.remembered, ()))
+        self._number((start, None, self.remembered, (), False))
         done = 0
         while done < len(self.states) and not self.result.broken:
             batch = range(done, min(len(self.states), done + _BATCH))
@@ -124,7 +137,7 @@ class _Explorer:
                 self.result.transitions += 2
                 if taking.reset:
                     for cycle in (idle, taking):
-                        after = self._number((cycle.flops, None, self.remembered, ()))
+                        after = self._number((cycle.flops, None, self.remembered, (), False))
                         self.after_reset.add(after)
                     continue
                 if idle.shown != taking.shown:
@@ -167,7 +180,7 @@ class _Explorer:
 
     def _break(self, rule: str, state: int, what: str) -> None:
         """Note that ``rule`` does not hold."""
-        flops, offered, remembered, leaving = self.states[state]
+        flops, offered, remembered, leaving, _ = self.states[state]
         ones = [self.gates.name_of(bit) for i, bit in enumerate(self.flops) if flops >> i & 1]
         where = (
             f"flip-flops that are 1: {', '.join(ones[:12]) or 'none'}; offered: {offered}; "
@@ -195,25 +208,32 @@ class _Explorer:
         _spread(values, [ports.input_valid], [offered is not None for _, offered, _, _ in given])
         _spread(values, [ports.output_ready], [ready for _, _, ready, _ in given])
         _spread(values, [ports.reset], [reset for _, _, _, reset in given])
-        roots = [ports.output_valid, ports.input_ready, *ports.output]
+        told_by = 0 if ports.dropped is None else ports.dropped
+        roots = [ports.output_valid, ports.input_ready, told_by, *ports.output]
         roots += [self.gates.flops[bit].data for bit in self.flops]
         got = self.gates.evaluate(words, roots, values, lambda bit: 0)
-        outputs = 2 + len(ports.output)
-        valid, taken = _gather(got[:1], len(given)), _gather(got[1:2], len(given))
-        payload, flops = _gather(got[2:outputs], len(given)), _gather(got[outputs:], len(given))
+        outputs = 3 + len(ports.output)
+        valid, taken, told = (_gather(got[place : place + 1], len(given)) for place in range(3))
+        payload, flops = _gather(got[3:outputs], len(given)), _gather(got[outputs:], len(given))
         cycles = [
-            _Cycle(*some, bool(valid[at]), payload[at], bool(taken[at]), flops[at])
+            _Cycle(*some, bool(valid[at]), payload[at], bool(taken[at]), bool(told[at]), flops[at])
             for at, some in enumerate(given)
         ]
         yield from zip(cycles[::2], cycles[1::2], strict=True)
 
     def _follow(self, cycle: _Cycle) -> None:
         """Judge one cycle, and note the state to which it leads."""
-        _, _, remembered, leaving = self.states[cycle.state]
+        _, _, remembered, leaving, to_tell = self.states[cycle.state]
         took = cycle.offered is not None and cycle.taken
         left = cycle.valid and cycle.ready
+        if cycle.told != to_tell:
+            what = "a frame is dropped and not told" if to_tell else "told as dropped is no frame"
+            self._break(DROPPED, cycle.state, what)
+            return
+        to_tell = False
         if took:
             assert cycle.offered is not None
+            to_tell = self.drops is not None and self.drops(remembered, cycle.offered)
             remembered, more = self.reference(remembered, cycle.offered)
             leaving = (*leaving, *more)
         self.shown.setdefault(cycle.state, set()).add(cycle.shown)
@@ -228,7 +248,7 @@ class _Explorer:
             self._break("order", cycle.state, "what is taken never leaves")
             return
         pending = None if took else cycle.offered
-        after = self._number((cycle.flops, pending, remembered, leaving))
+        after = self._number((cycle.flops, pending, remembered, leaving, to_tell))
         if cycle.valid and not cycle.ready:
             self.must_show.append((after, cycle.state, cycle.shown))
         if leaving and not cycle.valid:

@@ -24,7 +24,7 @@ class SequenceError(Exception):
 
 @dataclass(frozen=True)
 class Ports:
-    """The bits at which a component ends."""
+    """The bits at which a component ends; ``dropped`` where it may drop frames."""
 
     input: Sequence[Bit]
     input_valid: Bit
@@ -33,6 +33,7 @@ class Ports:
     output_valid: Bit
     output_ready: Bit
     reset: Bit
+    dropped: Bit | None = None
 
 
 def ports_of(gates: Gates, component: str) -> Ports:

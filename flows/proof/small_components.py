@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from htaflow.flows.proof.gates import Gates
-from htaflow.flows.proof.reachable import Payload, Reference
+from htaflow.flows.proof.reachable import Drops, Payload, Reference
 from htaflow.flows.proof.sequences import Ports
 from htaflow.flows.proof.stream_proof import ports_of_design
 from htaflow.hw.component import LayerComponent
@@ -47,6 +47,7 @@ class Design:
     reference: Reference
     remembered: Hashable = ()
     most_held: int = 4
+    drops: Drops | None = None
 
     def ports(self, gates: Gates) -> Ports:
         """Return where it ends."""
@@ -143,12 +144,16 @@ def _frame_encoder() -> Design:
         good = bool(last) and not error and not remembered
         return not last, [beat & 3] if good else []
 
+    def drops(too_long: Hashable, beat: Payload) -> bool:
+        return not too_long and beat >> 8 != 0b01
+
     return _component(
         "FrameEncoder, one beat of 2 features",
         FrameEncoder(_ENCODE, layout),
         payloads=[data | flags << 8 for data in range(4) for flags in range(4)],
         reference=reference,
         remembered=False,
+        drops=drops,
     )
 
 
@@ -162,11 +167,17 @@ def _beat_encoder() -> Design:
         good = len(bits) == layout.beats and not beat >> 9 & 1
         return (), [bits[0] | bits[1] << 1] if good else []
 
+    def drops(before: Any, beat: Payload) -> bool:
+        last, error = beat >> 8 & 1, beat >> 9 & 1
+        misplaced = bool(last) != (len(before) == layout.beats - 1)
+        return len(before) < layout.beats and (misplaced or bool(last and error))
+
     return _component(
         "BeatEncoder, 2 beats of 1 feature",
         BeatEncoder(_TWO_BEATS, layout, [0, 1]),
         payloads=[data << 7 | flags << 8 for data in range(2) for flags in range(4)],
         reference=reference,
+        drops=drops,
     )
 
 

@@ -51,4 +51,5 @@ def ports_of_design(gates: Gates, taken: str, yielded: str) -> Ports:
         outputs[f"{yielded}__valid"][0],
         inputs[f"{yielded}__ready"][0],
         inputs["rst"][0],
+        outputs["dropped"][0] if "dropped" in outputs else None,
     )

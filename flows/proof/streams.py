@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from htaflow.flows.proof.gates import Gates, read_gates
 from htaflow.flows.proof.packet_link import link_verilog, prove_link
-from htaflow.flows.proof.reachable import RULES, explore
+from htaflow.flows.proof.reachable import DROPPED, RULES, explore
 from htaflow.flows.proof.serial_line import line_verilog, prove_line
 from htaflow.flows.proof.small_components import DESIGNS, Design
 from htaflow.flows.proof.stream_proof import StreamProof
@@ -38,11 +38,13 @@ def prove_design(design: Design, gates: Gates | None = None) -> StreamProof:
         design.reference,
         design.remembered,
         design.most_held,
+        design.drops,
     )
+    rules = RULES if design.drops is None else (*RULES, DROPPED)
     proof = StreamProof(design.name, "every reachable state", open=found.open, broken=found.broken)
     if not proof.open:
         proof.rules = (
-            [rule for rule in RULES if rule not in found.broken] if not found.broken else []
+            [rule for rule in rules if rule not in found.broken] if not found.broken else []
         )
     proof.states, proof.transitions = found.states, found.transitions
     proof.bound = found.most_cycles

@@ -3,10 +3,15 @@
 One coroutine makes the clock. Pins change with its falling edge and are read just before the next
 rising edge, when all is settled; a transfer happens in a cycle where valid and ready are both 1.
 Cycles count from the first one after reset.
+
+The interface's ``dropped_cycles`` is how long after the transfer that shows that a frame must be
+dropped ``dropped`` is 1, for one cycle. Designs of earlier versions have neither that number nor
+that port, and may be ready in reset: of them neither is asked.
 """
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -46,6 +51,7 @@ class Beat(NamedTuple):
     last: bool
     error: bool = False
     first: bool = False  # of a frame that must give an output
+    drops: bool = False  # shows that its frame must be dropped
 
 
 def read(pin: Handle) -> str:
@@ -70,6 +76,8 @@ class Source:
         self._pins: dict[str, int] = {}
         self.starts: list[int] = []
         """The cycle in which each good frame's first beat was taken."""
+        self.drops: deque[int] = deque()
+        """The cycles in which beats were taken that drop their frames."""
         self.taken = 0
 
     @property
@@ -96,6 +104,8 @@ class Source:
         if self._held is not None and ready == "1":
             if self._held.first:
                 self.starts.append(cycle)
+            if self._held.drops:
+                self.drops.append(cycle)
             self._held = None
             self.taken += 1
 
@@ -169,6 +179,26 @@ class Monitor:
         return word
 
 
+class DropMonitor:
+    """Watches ``dropped``: it is 1 so many ``cycles`` after each of ``drops``, and else 0."""
+
+    def __init__(self, dut: Handle, drops: deque[int], cycles: int, rules: Rules) -> None:
+        self._dropped = dut.dropped
+        self._drops = drops
+        self._cycles = cycles
+        self._rules = rules
+
+    def sample(self, cycle: int) -> None:
+        """Check this cycle."""
+        due = bool(self._drops) and self._drops[0] + self._cycles == cycle
+        if due:
+            self._drops.popleft()
+        level = read(self._dropped)
+        if level != str(int(due)):
+            why = "a frame was dropped" if due else "no frame was dropped"
+            self._rules.broken(f"cycle {cycle}: dropped is {level}, but {why}")
+
+
 class Probe:
     """Notes what a stage holds for one frame: the ``position``-th that leaves it.
 
@@ -205,6 +235,9 @@ class StreamTB(TB):
         self._half = Timer(HALF_PERIOD_NS, "ns")
         width, expected = len(dut.m_axis_tdata), 8 * self.expected.shape[1]
         assert width == expected, f"m_axis_tdata has {width} bits, frames.npz {expected}"
+        self._dropped_cycles: int | None = self.interface.get("dropped_cycles")
+        missing = self._dropped_cycles is not None and not hasattr(dut, "dropped")
+        assert not missing, "the design has no port 'dropped'"
 
     def cycles_to_fill(self, more: int) -> int:
         """Cycles in which a design that hands nothing on takes all it can, and ``more`` frames."""
@@ -222,25 +255,35 @@ class StreamTB(TB):
     ) -> Iterator[Beat]:
         """Frame ``index`` cut or repeated to ``length`` beats, with ``error`` on the last one."""
         rows = self.beats[index]
+        told = None if first else min(length, len(rows)) - 1
         for position in range(length):
             data = int.from_bytes(rows[position % len(rows)].tobytes(), "little")
             last = position == length - 1
-            yield Beat(data, last, error and last, first and position == 0)
+            yield Beat(data, last, error and last, first and position == 0, position == told)
 
-    async def reset(self, cycles: int = 2) -> None:
-        """Hold reset for so many cycles with both streams quiet."""
-        dut = self.dut
+    async def reset(self, rules: Rules, *, abrupt: bool) -> None:
+        """Hold reset for two cycles with both streams quiet.
+
+        Or, ``abrupt``, for one, in which both sides offer a transfer that must not happen.
+        """
+        dut, offered = self.dut, Immediate(int(abrupt))
         await self._half  # what is written at time 0 does not reach all of Icarus's nets
-        for pin in ("s_axis_tvalid", "s_axis_tlast", "s_axis_tuser", "s_axis_tdata"):
-            dut[pin].value = Immediate(0)
-        dut.m_axis_tready.value = Immediate(0)
+        dut.s_axis_tdata.value = Immediate(abrupt * ((1 << len(dut.s_axis_tdata)) - 1))
+        dut.s_axis_tuser.value = Immediate(0)
+        for pin in ("s_axis_tvalid", "s_axis_tlast", "m_axis_tready"):
+            dut[pin].value = offered
         dut.rst.value = Immediate(1)
-        for _ in range(cycles):
+        for cycle in range(1 if abrupt else 2):
             dut.clk.value = Immediate(0)
             await self._half
+            for pin in ("s_axis_tready", "m_axis_tvalid"):
+                level = read(dut[pin])
+                if level != "0" and self._dropped_cycles is not None:
+                    rules.broken(f"cycle {cycle} of reset: {pin} is {level}")
             dut.clk.value = Immediate(1)
             await self._half
-        dut.rst.value = Immediate(0)
+        for pin in ("s_axis_tvalid", "s_axis_tlast", "m_axis_tready", "rst"):
+            dut[pin].value = Immediate(0)
 
     async def run(
         self,
@@ -251,7 +294,7 @@ class StreamTB(TB):
         *,
         cycles: int | None = None,
         probed: bool = False,
-        reset_cycles: int = 2,
+        abrupt: bool = False,
     ) -> Phase:
         """Reset, send ``beats`` and compare what comes with the words of ``frames``, in order.
 
@@ -260,13 +303,15 @@ class StreamTB(TB):
         """
         if self.settled:
             return Phase()
-        await self.reset(reset_cycles)
         dut, half, rules, begun = self.dut, self._half, Rules(), time.monotonic()
+        await self.reset(rules, abrupt=abrupt)
         low, high = Immediate(0), Immediate(1)
         scoreboard = Scoreboard(self.expected, frames, rules, self.options["kept_words"])
         source = Source(dut, beats, source_stalls)
         sink = Sink(dut, sink_stalls, scoreboard)
         monitor = Monitor(dut, rules)
+        told = self._dropped_cycles
+        drops = None if told is None else DropMonitor(dut, source.drops, told, rules)
         probes = self._probes() if probed else {}
         report = self.progress(len(frames))
         patience = self.interface["latency_cycles"] + 2 * self.interface["interval_cycles"] + 16
@@ -279,6 +324,8 @@ class StreamTB(TB):
             word = monitor.sample(cycle, sink.ready)
             source.sample(cycle, rules)
             sink.sample(cycle, word)
+            if drops is not None:
+                drops.sample(cycle)
             for probe in probes.values():
                 probe.sample(cycle)
             dut.clk.value = high
@@ -389,7 +436,8 @@ async def stalled(dut: Handle) -> None:
 async def reset(dut: Handle) -> None:
     """Reset with the pipeline full, then in a frame too short, then too long: nothing is left.
 
-    For one cycle, or what one register keeps would leave while others are still held.
+    For one cycle, or what one register keeps would leave while others are still held. In it both
+    sides offer a transfer, which must not happen.
     """
     tb = StreamTB(dut, "reset")
     count = len(tb.beats[0])
@@ -400,15 +448,15 @@ async def reset(dut: Handle) -> None:
     full = await tb.run(held, [], no_stalls(), always_stall(), cycles=cycles)
     waited = read(dut.m_axis_tvalid) == "1"
     beats = itertools.chain.from_iterable(map(tb.frame, new))
-    phase = await tb.run(beats, new, no_stalls(), no_stalls(), reset_cycles=1)
+    phase = await tb.run(beats, new, no_stalls(), no_stalls(), abrupt=True)
     partial = itertools.islice(tb.frame(0), count - 1)
     cut = await tb.run(partial, [], no_stalls(), no_stalls(), cycles=count + 4)
     beats = itertools.chain.from_iterable(map(tb.frame, new))
-    again = await tb.run(beats, new, no_stalls(), no_stalls(), reset_cycles=1)
+    again = await tb.run(beats, new, no_stalls(), no_stalls(), abrupt=True)
     endless = itertools.islice(tb.malformed(0, count + 2), count + 1)
     long = await tb.run(endless, [], no_stalls(), no_stalls(), cycles=count + 5)
     beats = itertools.chain.from_iterable(map(tb.frame, new))
-    last = await tb.run(beats, new, no_stalls(), no_stalls(), reset_cycles=1)
+    last = await tb.run(beats, new, no_stalls(), no_stalls(), abrupt=True)
     if not waited:
         full.rule_violations += 1
         full.violations.append(f"m_axis_tvalid is not 1 after {cycles} cycles without ready")
@@ -417,7 +465,10 @@ async def reset(dut: Handle) -> None:
 
 @cocotb.test()
 async def framing(dut: Handle) -> None:
-    """Frames with last too early, too late or marked as bad vanish; those between are right."""
+    """Frames with last too early, too late or marked as bad vanish; those between are right.
+
+    Each of them is told once on ``dropped``, one with last too late where it should have ended.
+    """
     tb = StreamTB(dut, "framing")
     count = len(tb.beats[0])
     lengths = {1, count // 2, count - 1, count + 1, 2 * count, 2 * count + 1} - {0, count}

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
 from types import MappingProxyType
 
+from htaflow.model.environment import tool_settings
 from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.process import LOG_LIMIT, ask, run_process
 
@@ -22,6 +23,7 @@ NONSENSE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recu
 """What reading a tool's JSON can raise when it is not what it should be."""
 
 _LAST_LINES = 5
+_START_SECONDS = 600.0  # the first start of a package's program compiles it
 _ENDING_BYTES = 4096
 _ROOM = 1 << 16  # bytes on a disk below which it is full
 _NONE: Mapping[str, bytes] = MappingProxyType({})
@@ -154,12 +156,29 @@ def _ask(spec: ToolSpec, command: tuple[str, ...]) -> str | None:
     """Return the version that ``command`` states, or ``None``."""
     if spec.minimum is None:
         return None
-    found = re.search(rb"\d+\.\d+(?:[.+]\d+)*", ask([*command, *spec.ask]) or b"")
+    said = ask([*command, *spec.ask], environment=os.environ | tool_settings())
+    found = re.search(rb"\d+\.\d+(?:[.+]\d+)*", said or b"")
     return found[0].decode() if found else None
 
 
 def _numbers(version: str) -> Version:
     return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def find_start_fault(command: Sequence[str], option: str = "-h") -> str | None:
+    """Return the last thing that a program says which does not start, or ``None`` if it does.
+
+    A program from a Python package may be installed and yet not run, for want of a folder to write
+    to, say. One that starts answers ``option`` with its options or its version.
+    """
+    settings = os.environ | tool_settings()
+    said = ask([*command, option], environment=settings, timeout=_START_SECONDS)
+    if said is None:
+        return "it cannot be run, or says nothing"
+    lines = said.decode(errors="replace").strip().splitlines()
+    if "Traceback (most recent call last):" in lines or not lines:
+        return lines[-1] if lines else "it says nothing"
+    return None
 
 
 def run_tool(
@@ -189,6 +208,7 @@ def run_tool(
         log=path,
         timeout=timeout,
         heading=f"$ {shlex.join([tool.name, *arguments])}\n",
+        environment=os.environ | tool_settings(),
     )
     if ended.overrun:
         how = {

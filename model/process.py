@@ -75,16 +75,24 @@ def run_process(
         return _follow(process, write, timeout, quiet, hear)
 
 
-def ask(command: Sequence[str]) -> bytes | None:
+def ask(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = _ASK_SECONDS,
+) -> bytes | None:
     """Return what ``command`` prints, such as its version: the first 64 KiB of it.
 
-    ``None`` if it cannot be run or has not ended, nor printed so much, within a minute.
+    ``None`` if it cannot be run or has not ended, nor printed so much, within ``timeout`` seconds.
     """
     said = b""
-    with leashed(command) as process, selectors.DefaultSelector() as selector:
+    with (
+        leashed(command, environment=environment) as process,
+        selectors.DefaultSelector() as selector,
+    ):
         assert process.stdout is not None
         selector.register(process.stdout, selectors.EVENT_READ)
-        end = time.monotonic() + _ASK_SECONDS
+        end = time.monotonic() + timeout
         while len(said) < _PIECE:
             if not selector.select(max(0.0, end - time.monotonic())):
                 return None

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.model.environment import tool_settings
 from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.files import write_atomic, write_json
 from htaflow.model.process import LOG_LIMIT, ask, run_process
@@ -199,7 +200,7 @@ def _run(
         if not name.startswith(("COCOTB_", "GPI_", "PYGPI_"))
         and name not in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "PYTHONSAFEPATH")
     }
-    environment = keep | {"COCOTB_ANSI_OUTPUT": "0", "PYTHONUNBUFFERED": "1"}
+    environment = keep | tool_settings() | {"COCOTB_ANSI_OUTPUT": "0", "PYTHONUNBUFFERED": "1"}
     line = b""
 
     def hear(data: bytes) -> None:
@@ -250,7 +251,7 @@ def _told(folder: Path, what: str) -> str:
 
 def _ask(tool: str, option: str) -> str:
     """Return the first line that ``tool`` prints for ``option``."""
-    said = ask([tool, option])
+    said = ask([tool, option], environment=os.environ | tool_settings())
     if said is None:
         raise MissingToolError(f"{tool} does not run; install it again")
     lines = said.decode(errors="replace").splitlines()

@@ -77,8 +77,11 @@ def _user_cache() -> Path | None:
 
 @cache
 def _cache_home(usual: Path | None, temporary: Path) -> Path:
-    """Return ``usual`` if it can be written, else a folder in ``temporary``."""
-    if usual is not None and _is_usable(usual):
+    """Return ``usual`` if it will do, else a folder in ``temporary``.
+
+    What is compiled runs only where programs may: elsewhere it is compiled again each time.
+    """
+    if usual is not None and _is_usable(usual) and (_executes(usual) or not _executes(temporary)):
         return usual
     own = temporary / f"htaflow-{os.getuid()}"
     with suppress(OSError):
@@ -109,6 +112,11 @@ def _is_writable(folder: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+def _executes(folder: Path) -> bool:
+    """Whether programs in ``folder`` may run: whether it is not mounted ``noexec``."""
+    return not os.statvfs(folder).f_flag & os.ST_NOEXEC
 
 
 def _is_private(folder: Path) -> bool:

@@ -79,6 +79,17 @@ def test_without_one_a_private_folder_stands_in(
     assert tool_settings()["HOME"] == tool_settings()["XDG_CACHE_HOME"] == str(cache_home())
 
 
+def test_a_home_where_no_program_may_run_is_used_only_if_there_is_nothing_better(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(environment, "_executes", lambda folder: folder == temporary)
+    assert cache_home() == own(temporary)
+    monkeypatch.setattr(environment, "_executes", lambda folder: False)
+    environment._cache_home.cache_clear()
+    assert cache_home() == tmp_path / ".cache"
+
+
 @pytest.mark.parametrize("home", [None, "", "relative"])
 def test_nobody_in_the_list_of_users_has_no_home(
     home: str | None, temporary: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,6 +23,7 @@ NONSENSE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recu
 """What reading a tool's JSON can raise when it is not what it should be."""
 
 _LAST_LINES = 5
+_LEAST_SECONDS, _SECONDS_A_MIB = 900.0, 60.0
 _START_SECONDS = 600.0  # the first start of a package's program compiles it
 _ENDING_BYTES = 4096
 _ROOM = 1 << 16  # bytes on a disk below which it is full
@@ -181,6 +182,12 @@ def find_start_fault(command: Sequence[str], option: str = "-h") -> str | None:
     return None
 
 
+def size_limit(folder: Path) -> float:
+    """Return seconds enough for a tool that reads the files in ``folder``, on a busy machine."""
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return _LEAST_SECONDS + _SECONDS_A_MIB * size / (1 << 20)
+
+
 def run_tool(
     tool: Tool,
     arguments: Sequence[str],
@@ -188,19 +195,20 @@ def run_tool(
     folder: Path,
     log: str,
     outputs: Sequence[str],
-    timeout: float,
+    timeout: float | None,
     endings: Mapping[str, bytes] = _NONE,
 ) -> float:
     """Run ``tool`` in ``folder`` and return the seconds it took.
 
     What it prints goes to ``folder / log``. File names in ``arguments`` should be relative: the
     Python packages see no other files in /tmp. Raises ``ToolError`` if it fails, takes longer than
-    ``timeout`` seconds or prints without end (it is then ended with all its children), or leaves
-    one of ``outputs`` missing, empty, or without its ending: ``endings`` has, by output, a pattern
-    that the last bytes of a whole one match. Without it a tool that ran out of disk and said
-    nothing would leave half a file to be taken for whole.
+    ``timeout`` seconds (by default :func:`size_limit`) or prints without end (it is then ended with
+    all its children), or leaves one of ``outputs`` missing, empty, or without its ending:
+    ``endings`` has, by output, a pattern that the last bytes of a whole one match. Without it a
+    tool that ran out of disk and said nothing would leave half a file to be taken for whole.
     """
     path = folder / log
+    timeout = size_limit(folder) if timeout is None else timeout
     start = time.monotonic()
     ended = run_process(
         [*tool.command, *arguments],

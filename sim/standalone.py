@@ -9,13 +9,19 @@ come to an end.
 import json
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.workplace import Workplace  # type: ignore[import-not-found]  # beside this file
 
 HERE = Path(__file__).resolve().parent
+
+_TELL_SECONDS = 10
 
 _STREAM_PORTS = ("clk", "rst", "s_axis_*", "m_axis_*")
 _SERIAL_PORTS = ("clk", "reset", "rx", "tx")
@@ -70,18 +76,20 @@ def simulate(options: dict[str, Any], sources: list[Path], place: "Workplace") -
         plusargs.append(f"+dumpfile_path={options['waves']}")
     runner = get_runner(options["simulator"])
     try:
-        runner.build(
-            sources=[place.copy(source) for source in sources],
-            hdl_toplevel=options["toplevel"],
-            build_dir=place.build,
-            build_args=build_args,
-            timescale=("1ns", "1ps"),
-            waves=waves,
-            always=True,
-        )
+        with telling_of_compiling(options["simulator"]):
+            runner.build(
+                sources=[place.copy(source) for source in sources],
+                hdl_toplevel=options["toplevel"],
+                build_dir=place.build,
+                build_args=build_args,
+                timescale=("1ns", "1ps"),
+                waves=waves,
+                always=True,
+            )
     except RuntimeError as error:  # the compiler's own words stand above
         sys.stderr.write(f"the Verilog does not compile ({error})\n")
         return 2
+    print("phase: simulating", flush=True)  # noqa: T201
     results = runner.test(
         test_module=f"bench.{options['port']}",
         hdl_toplevel=options["toplevel"],
@@ -101,6 +109,26 @@ def simulate(options: dict[str, Any], sources: list[Path], place: "Workplace") -
         sys.stderr.write(f"{ran} tests ran instead of {len(options['tests'])}\n")
         return 2
     return 1 if failed else 0
+
+
+@contextmanager
+def telling_of_compiling(simulator: str) -> Iterator[None]:
+    """Print every few seconds for how long the block has been compiling: compilers are silent."""
+    begun, done = time.monotonic(), Event()
+
+    def tell() -> None:
+        while not done.wait(_TELL_SECONDS):
+            seconds = time.monotonic() - begun
+            print(f"progress: {simulator} compiles, {seconds:.0f} s", flush=True)  # noqa: T201
+
+    print("phase: compiling", flush=True)  # noqa: T201
+    thread = Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def bisect(
     family: str | None = None,
     frames: int | None = None,
     seed: int = 0,
+    timeout: float | None = None,
     progress: Progress = silent,
 ) -> Facts:
     """Return where the stations of ``run`` part: PyTorch, golden, Verilog, netlist, bitstream.
@@ -43,6 +44,7 @@ def bisect(
         family: whose cells a netlist is made of; by default those of the boards.
         frames: how many frames of the test set, or random ones if there is none; None for all.
         seed: of the random stalls, and of random frames.
+        timeout: seconds that each tool and each simulation may take, as for ``verify``.
         progress: is told what is being done.
 
     Returns:
@@ -64,10 +66,10 @@ def bisect(
     wanted = [name for name in chosen_levels(level) if name != "rtl"]
     names = list(boards) or here.boards
     compared = [_trained(here, network)]
-    for design in designs(here, network, ["rtl", *wanted], names, family, progress):
+    for design in designs(here, network, ["rtl", *wanted], names, family, progress, timeout):
         stations = f"golden and {design.level}"
         waveform = design.folder / "mismatch.vcd"
-        result = _verified(here, network, design, frames, seed, progress)
+        result = _verified(here, network, design, frames, seed, timeout, progress)
         if not result["problems"]:
             waveform.unlink(missing_ok=True)
             answer = f"no difference in {result['frames']} frames and their cycles"
@@ -90,7 +92,13 @@ def bisect(
 
 
 def _verified(
-    run: Run, network: Network, design: Design, frames: int | None, seed: int, progress: Progress
+    run: Run,
+    network: Network,
+    design: Design,
+    frames: int | None,
+    seed: int,
+    timeout: float | None,
+    progress: Progress,
 ) -> Facts:
     """Return what verification found, with a replay of the fault if there is one."""
     for attempt in range(2):
@@ -102,6 +110,7 @@ def _verified(
                 frames=frames,
                 seed=seed,
                 again=bool(attempt),  # what locating the fault left is gone
+                timeout=timeout,
                 progress=progress,
             )
         except MismatchError:

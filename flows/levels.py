@@ -34,8 +34,6 @@ from htaflow.sim.verify import Design, rtl_design, verify_design
 Facts = dict[str, Any]
 
 LEVELS = ("rtl", "netlist", "bitstream")
-TIMEOUT = 1800.0
-"""Seconds that one tool may take."""
 
 
 def verify(
@@ -47,6 +45,7 @@ def verify(
     frames: int | None = None,
     seed: int = 0,
     simulator: Simulator = "icarus",
+    timeout: float | None = None,
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Simulate the hardware of ``run`` at one level, or at all, and compare it with golden.
@@ -60,6 +59,8 @@ def verify(
         frames: how many frames of the test set, or random ones if there is none; None for all.
         seed: of the random stalls, and of random frames.
         simulator: which one to use.
+        timeout: seconds that each tool and each simulation may take; by default what the size of
+            their work allows, and for a simulation any time while it makes progress.
         progress: is told what is being done, every few seconds.
 
     Returns:
@@ -81,7 +82,7 @@ def verify(
     names = list(boards) or here.boards
     results, differ = [], []
     try:
-        for design in designs(here, network, levels, names, family, progress):
+        for design in designs(here, network, levels, names, family, progress, timeout):
             try:
                 results.append(
                     verify_design(
@@ -91,6 +92,7 @@ def verify(
                         frames=frames,
                         seed=seed,
                         simulator=simulator,
+                        timeout=timeout,
                         progress=progress,
                     )
                 )
@@ -121,6 +123,7 @@ def designs(
     boards: Sequence[str],
     family: str | None,
     progress: Progress,
+    timeout: float | None = None,
 ) -> Iterator[Design]:
     """Return what is to be simulated, each made when its turn comes.
 
@@ -143,15 +146,17 @@ def designs(
         if "netlist" in levels:
             of_boards = sorted({load_board(name).family for name in boards})
             for name in [family] if family else of_boards or ["ice40"]:
-                yield netlist_design(run, network, name, progress)
+                yield netlist_design(run, network, name, progress, timeout)
         if "bitstream" in levels:
             for name in boards:
-                yield bitstream_design(run, network, name, progress)
+                yield bitstream_design(run, network, name, progress, timeout)
 
     return made_in_turn()
 
 
-def netlist_design(run: Run, network: Network, family: str, progress: Progress) -> Design:
+def netlist_design(
+    run: Run, network: Network, family: str, progress: Progress, timeout: float | None = None
+) -> Design:
     """Synthesise ``RUN/rtl/top.v`` for ``family``, and return the netlist as what is simulated.
 
     Its cells are put in order first (:mod:`htaflow.flows.recovery.ordered`), which simulates a
@@ -171,7 +176,7 @@ def netlist_design(run: Run, network: Network, family: str, progress: Progress) 
             aside = folder / "synthesis"  # a netlist of before stays if this one fails
             shutil.rmtree(aside, ignore_errors=True)
             write_atomic(aside / "top.v", verilog)
-            step.run(aside, TIMEOUT)
+            step.run(aside, timeout)
             found = read_log(step.tool, aside / step.log)
             refuse(f"{run.path}: netlist-{family}", found, aside, "please report it as a fault")
             _order(aside, family, progress)
@@ -210,7 +215,9 @@ def _order(folder: Path, family: str, progress: Progress) -> None:
         write_atomic(folder / "cells.v", cell_models(family))
 
 
-def bitstream_design(run: Run, network: Network, name: str, progress: Progress) -> Design:
+def bitstream_design(
+    run: Run, network: Network, name: str, progress: Progress, timeout: float | None = None
+) -> Design:
     """Recover the logic of the bitstream that was built for board ``name``."""
     board, report, interface = _built(run, network, name)
     folder = run.path / "verify" / f"bitstream-{board.name}"
@@ -221,7 +228,7 @@ def bitstream_design(run: Run, network: Network, name: str, progress: Progress) 
         if unchanged(made, inputs, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
             file = run.board(board.name) / report["bitstream"]
-            recovered = recover_bitstream(file, board, folder, TIMEOUT) + PLL_MODEL
+            recovered = recover_bitstream(file, board, folder, timeout) + PLL_MODEL
             made.unlink(missing_ok=True)
             write_atomic(verilog, recovered)
             write_json(made, {"inputs": inputs})

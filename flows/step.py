@@ -31,7 +31,7 @@ class Step:
         files = (part for pair in sorted(self.files.items()) for part in pair)
         return digest(self.tool, *self.arguments, "", *files)
 
-    def run(self, folder: Path, timeout: float) -> None:
+    def run(self, folder: Path, timeout: float | None) -> None:
         """Write the step's files into ``folder`` and run its tool there.
 
         Raises what :func:`htaflow.flows.tools.find_tool` and ``run_tool`` do.

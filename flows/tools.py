@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
 from types import MappingProxyType
 
+from htaflow.model.environment import tool_settings
 from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.files import write_atomic
 from htaflow.model.process import LOG_LIMIT, ask, run_process
@@ -23,6 +24,8 @@ NONSENSE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recu
 """What reading a tool's JSON can raise when it is not what it should be."""
 
 _LAST_LINES = 5
+_LEAST_SECONDS, _SECONDS_A_MIB = 900.0, 60.0
+_START_SECONDS = 600.0  # the first start of a package's program compiles it
 _ENDING_BYTES = 4096
 _ROOM = 1 << 16  # bytes on a disk below which it is full
 _NONE: Mapping[str, bytes] = MappingProxyType({})
@@ -155,12 +158,35 @@ def _ask(spec: ToolSpec, command: tuple[str, ...]) -> str | None:
     """Return the version that ``command`` states, or ``None``."""
     if spec.minimum is None:
         return None
-    found = re.search(rb"\d+\.\d+(?:[.+]\d+)*", ask([*command, *spec.ask]) or b"")
+    said = ask([*command, *spec.ask], environment=os.environ | tool_settings())
+    found = re.search(rb"\d+\.\d+(?:[.+]\d+)*", said or b"")
     return found[0].decode() if found else None
 
 
 def _numbers(version: str) -> Version:
     return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def find_start_fault(command: Sequence[str], option: str = "-h") -> str | None:
+    """Return the last thing that a program says which does not start, or ``None`` if it does.
+
+    A program from a Python package may be installed and yet not run, for want of a folder to write
+    to, say. One that starts answers ``option`` with its options or its version.
+    """
+    settings = os.environ | tool_settings()
+    said = ask([*command, option], environment=settings, timeout=_START_SECONDS)
+    if said is None:
+        return "it cannot be run, or says nothing"
+    lines = said.decode(errors="replace").strip().splitlines()
+    if "Traceback (most recent call last):" in lines or not lines:
+        return lines[-1] if lines else "it says nothing"
+    return None
+
+
+def size_limit(folder: Path) -> float:
+    """Return seconds enough for a tool that reads the files in ``folder``, on a busy machine."""
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return _LEAST_SECONDS + _SECONDS_A_MIB * size / (1 << 20)
 
 
 def run_tool(
@@ -170,7 +196,7 @@ def run_tool(
     folder: Path,
     log: str,
     outputs: Sequence[str],
-    timeout: float,
+    timeout: float | None,
     endings: Mapping[str, bytes] = _NONE,
     own_log: str | None = None,
 ) -> float:
@@ -178,13 +204,14 @@ def run_tool(
 
     What it prints goes to ``folder / log``. File names in ``arguments`` should be relative: the
     Python packages see no other files in /tmp. Raises ``ToolError`` if it fails, takes longer than
-    ``timeout`` seconds or prints without end (it is then ended with all its children), or leaves
-    one of ``outputs`` missing, empty, or without its ending: ``endings`` has, by output, a pattern
-    that the last bytes of a whole one match. Without it a tool that ran out of disk and said
-    nothing would leave half a file to be taken for whole. ``own_log`` is a log that the tool writes
-    itself, which then becomes the larger part of ``log``.
+    ``timeout`` seconds (by default :func:`size_limit`) or prints without end (it is then ended with
+    all its children), or leaves one of ``outputs`` missing, empty, or without its ending:
+    ``endings`` has, by output, a pattern that the last bytes of a whole one match. Without it a
+    tool that ran out of disk and said nothing would leave half a file to be taken for whole.
+    ``own_log`` is a log that the tool writes itself, which then becomes the larger part of ``log``.
     """
     path = folder / log
+    timeout = size_limit(folder) if timeout is None else timeout
     start = time.monotonic()
     ended = run_process(
         [*tool.command, *arguments],
@@ -192,6 +219,7 @@ def run_tool(
         log=path,
         timeout=timeout,
         heading=f"$ {shlex.join([tool.name, *arguments])}\n",
+        environment=os.environ | tool_settings(),
     )
     if own_log is not None:
         _insert(folder / own_log, path)

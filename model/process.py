@@ -1,5 +1,6 @@
 """Other programs: run under limits, and gone when this process is, however it ends."""
 
+import math
 import os
 import selectors
 import signal
@@ -43,11 +44,11 @@ def run_process(
     *,
     folder: Path,
     log: Path,
-    timeout: float,
+    timeout: float | None,
     quiet: float | None = None,
     heading: str = "",
     environment: Mapping[str, str] | None = None,
-    hear: Callable[[bytes], None] | None = None,
+    hear: Callable[[bytes], float | None] | None = None,
 ) -> Ended:
     """Run ``command`` in ``folder``, with what it prints in the file ``log``.
 
@@ -59,11 +60,11 @@ def run_process(
         command: the program and its arguments.
         folder: in which it runs.
         log: gets ``heading`` and then what the program prints, :data:`LOG_LIMIT` bytes at most.
-        timeout: seconds that it may take.
+        timeout: seconds that it may take, or None.
         quiet: seconds that it may go without printing, or None.
         heading: what the log begins with.
         environment: all its environment variables; by default those of this process.
-        hear: is given what it prints, in pieces, as they come.
+        hear: is given what it prints, in pieces, as they come, and returns ``quiet`` from then on.
 
     Raises ``OSError``, with the log's name, when the log cannot be written.
     """
@@ -75,16 +76,24 @@ def run_process(
         return _follow(process, write, timeout, quiet, hear)
 
 
-def ask(command: Sequence[str]) -> bytes | None:
+def ask(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = _ASK_SECONDS,
+) -> bytes | None:
     """Return what ``command`` prints, such as its version: the first 64 KiB of it.
 
-    ``None`` if it cannot be run or has not ended, nor printed so much, within a minute.
+    ``None`` if it cannot be run or has not ended, nor printed so much, within ``timeout`` seconds.
     """
     said = b""
-    with leashed(command) as process, selectors.DefaultSelector() as selector:
+    with (
+        leashed(command, environment=environment) as process,
+        selectors.DefaultSelector() as selector,
+    ):
         assert process.stdout is not None
         selector.register(process.stdout, selectors.EVENT_READ)
-        end = time.monotonic() + _ASK_SECONDS
+        end = time.monotonic() + timeout
         while len(said) < _PIECE:
             if not selector.select(max(0.0, end - time.monotonic())):
                 return None
@@ -111,23 +120,26 @@ def log_file(path: Path) -> Iterator[Callable[[bytes], None]]:
 def _follow(
     process: subprocess.Popen[bytes],
     write: Callable[[bytes], None],
-    timeout: float,
+    timeout: float | None,
     quiet: float | None,
-    hear: Callable[[bytes], None] | None,
+    hear: Callable[[bytes], float | None] | None,
 ) -> Ended:
     """Pass on what ``process`` prints until it ends or passes a limit."""
     assert process.stdout is not None
     begun = heard = time.monotonic()
+    limit = math.inf if timeout is None else timeout
     left = LOG_LIMIT
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
             now = time.monotonic()
-            if now - begun > timeout:
+            if now > begun + limit:
                 return Ended(-signal.SIGKILL, "time")
-            if quiet is not None and now - heard > quiet:
-                return Ended(-signal.SIGKILL, "quiet")
-            end = begun + timeout if quiet is None else min(begun + timeout, heard + quiet)
+            end = begun + limit
+            if quiet is not None:
+                if now > heard + quiet:
+                    return Ended(-signal.SIGKILL, "quiet")
+                end = min(end, heard + quiet)
             if not selector.select(min(max(0.01, end - now), _LOOK_SECONDS)):
                 if process.poll() is not None:  # something that it started holds its output open
                     return Ended(process.returncode)
@@ -141,9 +153,10 @@ def _follow(
                 return Ended(-signal.SIGKILL, "log")
             left -= len(data)
             if hear is not None:
-                hear(data)
+                quiet = hear(data)
     try:
-        return Ended(process.wait(max(1.0, begun + timeout - time.monotonic())))
+        left_seconds = None if timeout is None else max(1.0, begun + timeout - time.monotonic())
+        return Ended(process.wait(left_seconds))
     except subprocess.TimeoutExpired:
         return Ended(-signal.SIGKILL, "time")
 

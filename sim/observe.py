@@ -15,7 +15,11 @@ from htaflow.sim.verify import make_bench, read_interface
 
 
 def observe(
-    run: Path, network: Network, frames: IntArray, simulator: Simulator = "icarus"
+    run: Path,
+    network: Network,
+    frames: IntArray,
+    simulator: Simulator = "icarus",
+    timeout: float | None = None,
 ) -> dict[str, IntArray]:
     """Simulate the hardware of ``run`` on ``frames`` and return its results.
 
@@ -24,6 +28,7 @@ def observe(
         network: the run's network.
         frames: integers ``[N, features]``, at least one.
         simulator: which one to use.
+        timeout: seconds that it may take; by default any time while it makes progress.
 
     Returns:
         The network's outputs by name, each ``[N, *shape]``, as the hardware gave them.
@@ -38,7 +43,7 @@ def observe(
     interface = read_interface(run, network)
     checked = golden.check_frames(network, frames)
     bench = make_bench(run, network, interface, checked, len(frames), 0, simulator)
-    bench = replace(bench, tests=("full_rate",), kept_words=len(frames))
+    bench = replace(bench, tests=("full_rate",), kept_words=len(frames), timeout=timeout)
     with tempfile.TemporaryDirectory(prefix="htaflow-") as name:
         bench.write(Path(name))
         phase = run_bench(Path(name))["full_rate"]

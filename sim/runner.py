@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,13 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.model.environment import tool_settings
 from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.files import to_json, write_together
 from htaflow.model.process import LOG_LIMIT, ask, run_process
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.bench import verilator
+from htaflow.sim.limits import Limits
 
 Bytes = npt.NDArray[np.uint8]
 Simulator = Literal["icarus", "verilator"]
@@ -32,13 +35,9 @@ Port = Literal["stream", "serial"]
 CHECKS = ("full_rate", "stalled", "reset", "framing")
 """The tests of the bench, at every port."""
 
-TIME_LIMIT = 4 * 3600.0
-QUIET_LIMIT = 300.0
-"""Seconds that a simulation may take, and that it may go without saying anything."""
-
 _LAST_LINES = 12
 _LINE_BYTES = 4096  # of a line without an end, so many are looked at
-_PROGRESS = re.compile(r"progress: (.*)")
+_PROGRESS = re.compile(r"(progress|^phase): (.*)")
 
 
 class SimulationError(HtaflowError):
@@ -69,6 +68,8 @@ class Bench:
         build_args: more options for the simulator's compiler.
         kept_words: how many of the words that come out are kept in each test's result.
         first_only: end at the first fault: what was found tells only whether there is one.
+        timeout: seconds that compiling and simulating may take together, however large the work
+            and whatever it says; None for what :mod:`htaflow.sim.limits` says.
     """
 
     interface: Mapping[str, Any]
@@ -86,6 +87,7 @@ class Bench:
     build_args: tuple[str, ...] = ()
     kept_words: int = 0
     first_only: bool = False
+    timeout: float | None = None
 
     @property
     def interval(self) -> int:
@@ -119,6 +121,7 @@ class Bench:
             "probe": self.probe,
             "kept_words": self.kept_words,
             "first_only": self.first_only,
+            "timeout": self.timeout,
         }
         write_together({**files, folder / "bench.json": to_json(options)})
 
@@ -145,17 +148,17 @@ def simulator_version(simulator: Simulator = "icarus") -> str:
 def run_bench(
     folder: Path,
     *,
-    time_limit: float = TIME_LIMIT,
-    quiet_limit: float = QUIET_LIMIT,
+    time_limit: float | None = None,
+    limits: Limits | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate what :meth:`Bench.write` put into ``folder``.
 
     Args:
         folder: where ``run.py`` is; the log is kept there as ``simulation.log``.
-        time_limit: seconds after which the simulation is killed.
-        quiet_limit: seconds without a word from it after which it is killed.
-        progress: is told frames done and rate every few seconds.
+        time_limit: seconds after which the simulation is killed; by default the bench's timeout.
+        limits: after which it is killed; by default those of its size, or the time limit alone.
+        progress: is told frames done, cycles and rate every few seconds.
 
     Returns:
         What the bench found, by test: see ``Phase`` there.
@@ -168,9 +171,13 @@ def run_bench(
     simulator_version(options["simulator"])
     for stale in ("result.json", "results.xml"):
         (folder / stale).unlink(missing_ok=True)
-    code, ended = _run(folder, time_limit, quiet_limit, progress)
+    if limits is None:
+        size = sum((folder / source).stat().st_size for source in options["sources"])
+        timeout = options.get("timeout") if time_limit is None else time_limit
+        limits = Limits.of(options["simulator"], size, timeout)
+    code, ended = _run(folder, limits, progress)
     if ended is not None:
-        error = SimulationError(_told(folder, f"the simulation {ended} and was killed"))
+        error = SimulationError(_told(folder, f"the simulation {ended}"))
         error.killed = True
         raise error
     try:
@@ -190,9 +197,7 @@ def run_bench(
     return result
 
 
-def _run(
-    folder: Path, time_limit: float, quiet_limit: float, progress: Progress
-) -> tuple[int, str | None]:
+def _run(folder: Path, limits: Limits, progress: Progress) -> tuple[int, str | None]:
     """Run ``run.py``; return its exit code, and how it overran its time if it was killed."""
     # Settings of somebody else's cocotb run must not reach this one.
     keep = {
@@ -201,33 +206,55 @@ def _run(
         if not name.startswith(("COCOTB_", "GPI_", "PYGPI_"))
         and name not in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "PYTHONSAFEPATH")
     }
-    environment = keep | {"COCOTB_ANSI_OUTPUT": "0", "PYTHONUNBUFFERED": "1"}
-    line = b""
-
-    def hear(data: bytes) -> None:
-        nonlocal line
-        *lines, line = (line + data).split(b"\n")
-        for text in lines:
-            if found := _PROGRESS.search(text.decode(errors="replace")):
-                progress(found[1])
-        line = line[-_LINE_BYTES:]
-
+    environment = keep | tool_settings() | {"COCOTB_ANSI_OUTPUT": "0", "PYTHONUNBUFFERED": "1"}
+    listener = _Listener(limits, progress)
     ended = run_process(
         [sys.executable, "run.py"],
         folder=folder,
         log=folder / "simulation.log",
-        timeout=time_limit,
-        quiet=quiet_limit,
+        timeout=limits.total,
+        quiet=limits.quiet,
         environment=environment,
-        hear=hear,
+        hear=listener.hear,
     )
     if ended.overrun is None:
         return ended.code, None
+    quiet = f"said nothing for {limits.quiet:g} s" if limits.quiet is not None else ""
+    if listener.compiling and limits.compiling is not None:
+        quiet = f"was not compiled after {limits.compiling:g} s"
     return ended.code, {
-        "time": f"took longer than {time_limit:g} s",
-        "quiet": f"said nothing for {quiet_limit:g} s",
-        "log": f"printed more than {LOG_LIMIT >> 20} MiB",
+        "time": f"took longer than {limits.total or 0:g} s and was killed",
+        "quiet": f"{quiet} and was killed; if it is only slow, --timeout gives it longer",
+        "log": f"printed more than {LOG_LIMIT >> 20} MiB and was killed",
     }[ended.overrun]
+
+
+class _Listener:
+    """Passes on what a simulation says of its progress, and knows how long it may be silent.
+
+    A compiler may say nothing, or much: it is done in time or it is not.
+    """
+
+    def __init__(self, limits: Limits, progress: Progress) -> None:
+        self._limits = limits
+        self._progress = progress
+        self._begun = time.monotonic()
+        self._line = b""
+        self.compiling = False
+
+    def hear(self, data: bytes) -> float | None:
+        """Take what it prints; return the seconds within which there must be more, or None."""
+        *lines, self._line = (self._line + data).split(b"\n")
+        self._line = self._line[-_LINE_BYTES:]
+        for line in lines:
+            found = _PROGRESS.search(line.decode(errors="replace"))
+            if found and found[1] == "progress":
+                self._progress(found[2])
+            elif found:
+                self.compiling = found[2] == "compiling"
+        if self.compiling and self._limits.compiling is not None:
+            return max(0.0, self._begun + self._limits.compiling - time.monotonic())
+        return self._limits.quiet
 
 
 def _failed_tests(path: Path) -> dict[str, bool]:
@@ -252,7 +279,7 @@ def _told(folder: Path, what: str) -> str:
 
 def _ask(tool: str, option: str) -> str:
     """Return the first line that ``tool`` prints for ``option``."""
-    said = ask([tool, option])
+    said = ask([tool, option], environment=os.environ | tool_settings())
     if said is None:
         raise MissingToolError(f"{tool} does not run; install it again")
     lines = said.decode(errors="replace").splitlines()

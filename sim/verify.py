@@ -8,7 +8,7 @@ hold. Writes ``RUN/verify/LEVEL.json`` and, if something differs, a waveform.
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -105,6 +105,7 @@ def verify(
     frames: int | None = None,
     seed: int = 0,
     simulator: Simulator = "icarus",
+    timeout: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate the generated Verilog of ``run``, level ``rtl``, and compare it with golden.
@@ -114,6 +115,7 @@ def verify(
         frames: how many frames of the test set, or random ones if there is none; None for all.
         seed: of the random stalls, and of random frames.
         simulator: which one to use.
+        timeout: seconds that each simulation may take; by default any time while it makes progress.
         progress: is told what is being done, every few seconds.
 
     Returns:
@@ -129,7 +131,14 @@ def verify(
     network = load_network(run / "network.safetensors")
     design = rtl_design(run, network)
     return verify_design(
-        run, network, design, frames=frames, seed=seed, simulator=simulator, progress=progress
+        run,
+        network,
+        design,
+        frames=frames,
+        seed=seed,
+        simulator=simulator,
+        timeout=timeout,
+        progress=progress,
     )
 
 
@@ -150,6 +159,7 @@ def verify_design(
     seed: int = 0,
     simulator: Simulator = "icarus",
     again: bool = False,
+    timeout: float | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate ``design``, even if that was done (``again``), and compare it with golden.
@@ -160,7 +170,7 @@ def verify_design(
     folder, level = design.folder, design.level
     tool = simulator_version(simulator)
     most = STALLED_FRAMES if frames is None else frames
-    bench = bench_of(network, design, given, most, seed, simulator)
+    bench = replace(bench_of(network, design, given, most, seed, simulator), timeout=timeout)
     inputs = digest(
         *(source.read_bytes() for source in design.sources),
         json.dumps(design.interface, sort_keys=True),

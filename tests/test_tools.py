@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from htaflow.flows.tools import Tool, ToolError, find_tool, run_tool
+from htaflow.flows.tools import Tool, ToolError, find_tool, run_tool, size_limit
 from htaflow.model.errors import MissingToolError
 
 
@@ -92,7 +92,7 @@ def test_a_tool_that_is_too_old_says_so(tmp_path, monkeypatch):
 # --- Running ----------------------------------------------------------------------------------
 
 
-def run(tool: Tool, folder: Path, timeout: float = 30, arguments=("-x", "a b")) -> float:
+def run(tool: Tool, folder: Path, timeout: float | None = 30, arguments=("-x", "a b")) -> float:
     return run_tool(tool, arguments, folder=folder, log="log", outputs=["out"], timeout=timeout)
 
 
@@ -143,6 +143,15 @@ def test_a_hang_is_ended_with_its_children(tmp_path):
         time.sleep(0.1)
     else:
         pytest.fail("the child still runs")
+
+
+def test_without_a_limit_the_size_of_the_work_sets_it(tmp_path):
+    least = size_limit(tmp_path)
+    with (tmp_path / "large.v").open("wb") as file:
+        file.truncate(200 << 20)
+    assert size_limit(tmp_path) > 10 * least > 6000
+    tool = fake(tmp_path, "open('out', 'w').write('y')")
+    assert run(tool, tmp_path, timeout=None) < 60
 
 
 @pytest.mark.parametrize("body", ["pass", "open('out', 'w')", "print('hello')"])

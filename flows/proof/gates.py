@@ -228,7 +228,7 @@ def _select(algebra: Algebra, fed: list[int]) -> int:
     return candidates[0]
 
 
-def read_gates(text: str, top: str, family: str = "", timeout: float = 900.0) -> Gates:
+def read_gates(text: str, top: str, family: str = "", timeout: float | None = None) -> Gates:
     """Return the design ``top`` in Verilog ``text`` as gates.
 
     ``family`` is that of the cells in it, a target's name. Look-up tables are what they are; of a

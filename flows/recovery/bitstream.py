@@ -18,9 +18,6 @@ from htaflow.flows.step import Step
 from htaflow.flows.tools import find_tool
 from htaflow.model.files import digest, write_atomic
 
-TIMEOUT = 300.0
-"""Seconds that each tool may take."""
-
 _ECP5_UNPACKING = Step(
     tool="ecpunpack",
     arguments=("--input", "top.bit", "--textcfg", "unpacked.config"),
@@ -37,7 +34,9 @@ _LISTING = "icebox_vlog.log"
 """``icebox_vlog`` prints what it finds; its log is its output, below the line that started it."""
 
 
-def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: float = TIMEOUT) -> str:
+def recover_bitstream(
+    bitstream: Path, board: Board, folder: Path, timeout: float | None = None
+) -> str:
     """Return a bitstream's logic as Verilog, module ``board`` with the board's pins as ports.
 
     It is complete, but for a model of the PLL (``EHXPLLL``) if there is one, as in ``board.v``.
@@ -46,7 +45,7 @@ def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: floa
         bitstream: what ``build`` made, ``top.bit`` or ``top.bin``.
         board: the board it is for.
         folder: where the tools run; what they read and wrote stays there.
-        timeout: seconds that each may take.
+        timeout: seconds that each may take; by default what the size of its work allows.
 
     Raises:
         BadInputError: something in it is not understood: a setting, a block such as a memory, a
@@ -63,7 +62,7 @@ def recover_bitstream(bitstream: Path, board: Board, folder: Path, timeout: floa
 
 
 def prove_bitstream(
-    bitstream: Path, netlist: Path, board: Board, folder: Path, timeout: float = TIMEOUT
+    bitstream: Path, netlist: Path, board: Board, folder: Path, timeout: float | None = None
 ) -> Correspondence:
     """Return whether a bitstream does what its netlist (``netlist.v``) does, whatever comes in.
 
@@ -86,7 +85,7 @@ def reading_versions(board: Board) -> dict[str, str]:
     }
 
 
-def recover(bitstream: Path, board: Board, folder: Path, timeout: float = TIMEOUT) -> Netlist:
+def recover(bitstream: Path, board: Board, folder: Path, timeout: float | None = None) -> Netlist:
     """Return the logic that :func:`recover_bitstream` writes as Verilog."""
     pins = {name: pin.at for name, pin in board.pins.items()}
     if board.family == "ecp5":

@@ -43,7 +43,7 @@ _READING = Step(
 )
 
 
-def read_netlist(verilog: Path, folder: Path, timeout: float = 300.0) -> Netlist:
+def read_netlist(verilog: Path, folder: Path, timeout: float | None = None) -> Netlist:
     """Return the netlist of module ``board`` in ``verilog``, which Yosys reads in ``folder``.
 
     Raises ``UnknownCellError`` for a cell that is not understood, and ``ToolError`` if Yosys fails.
@@ -51,7 +51,7 @@ def read_netlist(verilog: Path, folder: Path, timeout: float = 300.0) -> Netlist
     return netlist_of(read_design(verilog, folder, timeout), "board").simplified()
 
 
-def read_design(verilog: Path, folder: Path, timeout: float = 300.0) -> dict[str, Any]:
+def read_design(verilog: Path, folder: Path, timeout: float | None = None) -> dict[str, Any]:
     """Return what is in ``verilog`` as Yosys's JSON; it runs in ``folder``."""
     write_atomic(folder / "netlist.v", verilog.read_bytes())
     _READING.run(folder, timeout)

@@ -46,7 +46,7 @@ class TB:
         return any(phase["problems"] for phase in json.loads(path.read_text()).values())
 
     def progress(self, frames: int) -> Callable[[int, int], None]:
-        """Return a function that logs frames done and the rate every few seconds."""
+        """Return a function that logs frames done, the cycle and the rate every few seconds."""
         begun = told = time.monotonic()
 
         def report(done: int, cycle: int) -> None:
@@ -57,7 +57,8 @@ class TB:
             told = now
             rate = cycle / (now - begun)
             self.dut._log.info(
-                f"progress: {self.name}, {done} of {frames} frames, {rate:.0f} cycles/s"
+                f"progress: {self.name}, {done} of {frames} frames, cycle {cycle}, "
+                f"{rate:.3g} cycles/s"
             )
 
         return report

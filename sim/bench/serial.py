@@ -30,6 +30,9 @@ PERIOD_NS = 10
 START_CYCLES = 600
 """Cycles after configuration, and after the button, within which a board comes out of reset."""
 
+TELL_CYCLES = 256
+"""Cycles after which the clock on the wall is looked at, to tell what was done so far."""
+
 SYNC = 0xA5
 STATUS = ("ok", "bad length", "bad CRC", "truncated", "overrun", "framing")
 BAD_LENGTH, BAD_CRC, TRUNCATED, FRAMING = 1, 2, 3, 5
@@ -95,6 +98,7 @@ class SerialTB(TB):
         self.divisor: int = self.serial["cycles_a_bit"]
         self.rules = Rules()
         self._heard: list[Heard] = []
+        self._report: Callable[[], None] = lambda: None
 
     @property
     def cycle(self) -> int:
@@ -112,6 +116,7 @@ class SerialTB(TB):
             dut.reset.value = Immediate(1 - self.serial["reset"])
         Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start(start_high=False)
         cocotb.start_soon(self._listen())
+        cocotb.start_soon(self._tell())
         await self.wait(START_CYCLES)
 
     async def wait(self, cycles: float) -> None:
@@ -131,6 +136,12 @@ class SerialTB(TB):
         for level, bits in runs:
             self.dut.rx.value = Immediate(level)
             await self.wait(bits * self.divisor)
+
+    async def _tell(self) -> None:
+        """Report progress by cycles: a frame may take very many, and hours."""
+        while True:
+            await self.wait(TELL_CYCLES)
+            self._report()
 
     async def _listen(self) -> None:
         """Note every byte that the board sends, sampled in the middle of its bits."""
@@ -195,7 +206,8 @@ class SerialTB(TB):
         self.rules = Rules()
         rules, begun, first_cycle = self.rules, time.monotonic(), self.cycle
         scoreboard = Scoreboard(self.expected, frames, rules, self.options["kept_words"])
-        report: Callable[[int, int], None] = self.progress(len(frames))
+        report = self.progress(len(frames))
+        self._report = lambda: report(scoreboard.received, self.cycle - first_cycle)
         size = 1 + self.expected.shape[1]  # a status byte, 0, and the result
         patience = self.serial["latency_cycles"] + 100 * self.divisor
         starts, ends = [], []
@@ -214,7 +226,6 @@ class SerialTB(TB):
                     break
                 await self.wait(self.serial["quiet_cycles"])
             await self.wait(rest * self.divisor)
-            report(scoreboard.received, self.cycle - first_cycle)
         scoreboard.finish(self.cycle - first_cycle, 8 * (size - 1))
         for pin, level in self.serial["constants"].items():
             if str(self.dut[pin].value) != str(level):

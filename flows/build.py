@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from htaflow.flows.board import Board, load_board
+from htaflow.flows.fit import refuse_too_large
 from htaflow.flows.lock import Lock, digests, library_versions, read_lock, sha256
 from htaflow.flows.route import (
     FAMILIES,
@@ -355,6 +356,7 @@ def _design(
     check_pipeline(network, pipeline, depth)
     depth = board.depth if depth is None else depth
     core = NetworkCore(network, bus_bits(network), find_target(board.family), pipeline, depth)
+    refuse_too_large(core, board)
     try:
         top = BoardTop(
             core, clock_hz=board.clock_hz, baud=board.baud, pins=board.top_pins, pll=board.pll

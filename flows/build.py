@@ -35,6 +35,7 @@ from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import find_target
 from htaflow.hw.verilog import convert, describe
+from htaflow.model.arguments import checked
 from htaflow.model.errors import BadInputError, DoesNotFitError
 from htaflow.model.files import (
     alone,
@@ -58,9 +59,10 @@ _ASIDE = "old"
 _BITS_A_BYTE = 10  # on the line: start, eight data, stop
 
 
+@checked
 def build(
-    run: Path,
-    board: str,
+    run: str | Path,
+    board: str | Path,
     *,
     seed: int = 1,
     seeds: int = 1,
@@ -104,9 +106,10 @@ def build(
     A call while another builds the same for the same board waits for it. ``lock.json`` beside the
     report has what it takes to make the same files again, and their digests.
     """
+    run = Path(run)
     here = Run(run)
     wanted = seed_range(seed, seeds)
-    target = load_board(board).with_clock(clock_mhz)
+    target = load_board(str(board)).with_clock(clock_mhz)
     router = find_router(target, router)
     steps = (synthesis(target), routing(target, 0, router), packing(target))  # but for the seed
     versions = {step.tool: find_tool(step.tool).version for step in steps}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
+from htaflow.model.arguments import checked
 from htaflow.model.decision import Head, find_head
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import alone, digest, write_json
@@ -17,7 +18,8 @@ from htaflow.sim.observe import observe
 Facts = dict[str, Any]
 
 
-def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
+@checked
+def explain(run: str | Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
     """Simulate one test frame and say what each concept contributed to the decision.
 
     Class, scores and concepts are what the hardware gave; that its concepts, by the network's
@@ -38,6 +40,7 @@ def explain(run: Path, frame: int = 0, *, progress: Progress = silent) -> Facts:
         SimulationError: the simulation crashed or hung.
         MismatchError: the hardware differs from golden.
     """
+    run = Path(run)
     here = Run(run)
     network = here.load_network()
     head = find_head(network)

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from htaflow.model.errors import BadInputError, nearest, shown
-from htaflow.model.files import write_atomic
+from htaflow.model.files import as_path, write_atomic
 from htaflow.model.integer.typed import ill_typed
 from htaflow.model.network import (
     LAYER_TYPES,
@@ -25,6 +25,7 @@ from htaflow.model.network import (
     Problem,
     describe_problems,
     find_problems,
+    require_network,
 )
 
 FORMAT = 1
@@ -40,8 +41,10 @@ _KNOWN = {
 """Types of tensors that NumPy has too."""
 
 
-def save_network(network: Network, path: Path) -> None:
+def save_network(network: Network, path: str | Path) -> None:
     """Write ``network`` to ``path``; the same network always gives the same bytes."""
+    require_network(network)
+    path = as_path(path, "the network's file")
     layers = [{"type": layer.type, **layer.scalars} for layer in network.layers]
     header = {"format": FORMAT, "name": network.name, "layers": layers}
     tensors = {
@@ -52,8 +55,9 @@ def save_network(network: Network, path: Path) -> None:
     write_atomic(path, save(tensors, metadata={"htaflow": json.dumps(header)}))
 
 
-def load_network(path: Path) -> Network:
+def load_network(path: str | Path) -> Network:
     """Read and validate a network. Raises ``BadInputError`` that lists every problem."""
+    path = as_path(path, "the network's file")
     name, layers, problems = _read(path)
     if not problems:
         problems = find_problems(name, layers)
@@ -62,8 +66,9 @@ def load_network(path: Path) -> Network:
     return Network(name, layers)
 
 
-def check_file(path: Path) -> list[Problem]:
+def check_file(path: str | Path) -> list[Problem]:
     """Return every problem of the network file at ``path``; an empty list means valid."""
+    path = as_path(path, "the network's file")
     name, layers, problems = _read(path)
     return problems or find_problems(name, layers)
 

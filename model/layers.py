@@ -94,6 +94,7 @@ def annealed(start: int, target: int, progress: float) -> int:
 
 def as_inputs(values: Tensor, count: int) -> Tensor:
     """Return ``values`` as floats; raise ``ValueError`` unless its last axis has ``count``."""
+    values = torch.as_tensor(values)
     if values.shape[-1:] != (count,):
         raise ValueError(f"it takes {count} inputs a frame, and {list(values.shape)} come in")
     return values if values.is_floating_point() else values.float()

@@ -12,6 +12,7 @@ from htaflow.flows.levels import chosen_levels, designs
 from htaflow.flows.rundir import Run, read_result
 from htaflow.flows.synth import NETLIST_VERILOG
 from htaflow.model import golden
+from htaflow.model.arguments import checked
 from htaflow.model.errors import HtaflowError, MismatchError
 from htaflow.model.network import Network
 from htaflow.model.progress import Progress, silent
@@ -21,8 +22,9 @@ from htaflow.sim.verify import Design, verify_design
 Facts = dict[str, Any]
 
 
+@checked
 def bisect(
-    run: Path,
+    run: str | Path,
     *,
     level: str = "rtl",
     boards: Sequence[str] = (),
@@ -61,6 +63,7 @@ def bisect(
         ToolError: a tool failed.
         SimulationError: the simulation crashed or hung.
     """
+    run = Path(run)
     here = Run(run)
     network = here.load_network()
     wanted = [name for name in chosen_levels(level) if name != "rtl"]

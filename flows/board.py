@@ -21,6 +21,22 @@ from htaflow.model.errors import BadInputError, nearest, shown
 
 Family = Literal["ice40", "ecp5"]
 
+LOGIC_CELLS: Mapping[Family, Mapping[str, int]] = {
+    "ice40": {
+        "lp384": 384,
+        **dict.fromkeys(("lp1k", "hx1k"), 1280),
+        **dict.fromkeys(("u1k", "u2k", "u4k"), 3520),
+        **dict.fromkeys(("up3k", "up5k"), 5280),
+        **dict.fromkeys(("lp4k", "hx4k", "lp8k", "hx8k"), 7680),
+    },
+    "ecp5": {
+        **dict.fromkeys(("12k", "25k", "um-25k", "um5g-25k"), 24288),
+        **dict.fromkeys(("45k", "um-45k", "um5g-45k"), 43848),
+        **dict.fromkeys(("85k", "um-85k", "um5g-85k"), 83640),
+    },
+}
+"""Look-up tables that nextpnr places on a device, by its name; there is a flip-flop for each."""
+
 _REQUIRED = ("clk", "rx", "tx")
 _LEVELS = ("reset", "heartbeat", "activity")
 _MAX_MHZ = 10_000
@@ -79,6 +95,11 @@ class Board:
     def clock_mhz(self) -> float:
         """The frequency in MHz at which the design runs."""
         return self.clock_hz / 1e6
+
+    @property
+    def logic_cells(self) -> int | None:
+        """How many look-up tables, and how many flip-flops, the device has; ``None`` if unknown."""
+        return LOGIC_CELLS[self.family].get(self.device)
 
     @property
     def depth(self) -> float | None:

@@ -20,6 +20,7 @@ from htaflow.flows.diagnostics import (
     read_log,
     refuse,
 )
+from htaflow.flows.fit import refuse_too_large
 from htaflow.flows.lock import Lock, digests, library_versions, read_lock, sha256
 from htaflow.flows.route import (
     FAMILIES,
@@ -44,6 +45,7 @@ from htaflow.hw.board import BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.target import find_target
 from htaflow.hw.verilog import convert, describe
+from htaflow.model.arguments import checked
 from htaflow.model.errors import BadInputError, DoesNotFitError, HtaflowError
 from htaflow.model.files import (
     alone,
@@ -67,9 +69,10 @@ _OTHER_ASIDE = "other"
 _BITS_A_BYTE = 10  # on the line: start, eight data, stop
 
 
+@checked
 def build(
-    run: Path,
-    board: str,
+    run: str | Path,
+    board: str | Path,
     *,
     seed: int = 1,
     seeds: int = 1,
@@ -119,9 +122,10 @@ def build(
     A call while another builds the same for the same board waits for it. ``lock.json`` beside the
     report has what it takes to make the same files again, and their digests.
     """
+    run = Path(run)
     here = Run(run)
     wanted = seed_range(seed, seeds)
-    target = load_board(board).with_clock(clock_mhz)
+    target = load_board(str(board)).with_clock(clock_mhz)
     router = find_router(target, router)
     steps = (synthesis(target), routing(target, 0, router), packing(target))  # but for the seed
     versions = {step.tool: find_tool(step.tool).version for step in steps}
@@ -443,6 +447,7 @@ def _design(
     check_pipeline(network, pipeline, depth)
     depth = board.depth if depth is None else depth
     core = NetworkCore(network, bus_bits(network), find_target(board.family), pipeline, depth)
+    refuse_too_large(core, board)
     try:
         top = BoardTop(
             core, clock_hz=board.clock_hz, baud=board.baud, pins=board.top_pins, pll=board.pll

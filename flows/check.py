@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+from htaflow.model.arguments import checked
 from htaflow.model.netfile import check_file
 from htaflow.model.network import Problem
 
 
-def check(file: Path) -> list[Problem]:
+@checked
+def check(file: str | Path) -> list[Problem]:
     """Return every problem of the network at ``file``; an empty list means it is valid.
 
     ``file`` may also be a run directory, whose network is then checked.
     """
+    file = Path(file)
     if file.suffix == ".onnx":
         return [
             Problem(

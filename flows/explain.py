@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
+from htaflow.model.arguments import checked
 from htaflow.model.decision import Head, find_head
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import alone, digest, write_json
@@ -17,8 +18,9 @@ from htaflow.sim.observe import observe
 Facts = dict[str, Any]
 
 
+@checked
 def explain(
-    run: Path, frame: int = 0, *, timeout: float | None = None, progress: Progress = silent
+    run: str | Path, frame: int = 0, *, timeout: float | None = None, progress: Progress = silent
 ) -> Facts:
     """Simulate one test frame and say what each concept contributed to the decision.
 
@@ -41,6 +43,7 @@ def explain(
         SimulationError: the simulation crashed or hung.
         MismatchError: the hardware differs from golden.
     """
+    run = Path(run)
     here = Run(run)
     network = here.load_network()
     head = find_head(network)

@@ -28,6 +28,7 @@ from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.flows.tools import find_tool
 from htaflow.hw.layout import layouts
 from htaflow.hw.target import TARGETS
+from htaflow.model.arguments import checked
 from htaflow.model.errors import BadInputError, HtaflowError, MismatchError
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.network import Network
@@ -40,7 +41,8 @@ MOST_PROBLEMS = 12
 """Problems that an error message shows; the certificate has more."""
 
 
-def prove(run: Path, *, progress: Progress = silent) -> dict[str, Facts]:
+@checked
+def prove(run: str | Path, *, progress: Progress = silent) -> dict[str, Facts]:
     """Prove what can be proved of ``run``, and write a certificate of each proof.
 
     Args:
@@ -59,6 +61,7 @@ def prove(run: Path, *, progress: Progress = silent) -> dict[str, Facts]:
         MismatchError: something is not so, or could not be decided: with the counterexamples. All
             certificates have been written.
     """
+    run = Path(run)
     here = Run(run)
     network = here.load_network()
     found: dict[str, Facts] = {}

@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, get_args
 
 from htaflow.flows.board import Board, load_board
 from htaflow.flows.build import same_bitstream
@@ -23,6 +23,7 @@ from htaflow.flows.recovery.ordered import to_ordered_verilog
 from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.flows.synth import NETLIST, NETLIST_VERILOG, core_synthesis
 from htaflow.flows.tools import find_tool
+from htaflow.model.arguments import checked
 from htaflow.model.errors import BadInputError, HtaflowError, MismatchError, nearest
 from htaflow.model.files import alone, digest, write_atomic, write_json
 from htaflow.model.network import Network
@@ -36,8 +37,9 @@ Facts = dict[str, Any]
 LEVELS = ("rtl", "netlist", "bitstream")
 
 
+@checked
 def verify(
-    run: Path,
+    run: str | Path,
     *,
     level: str = "rtl",
     boards: Sequence[str] = (),
@@ -76,7 +78,10 @@ def verify(
         MismatchError: hardware and golden differ. All levels have been tried, and their results
             written; the message has what each said.
     """
+    run = Path(run)
     levels = chosen_levels(level)
+    if simulator not in (known := get_args(Simulator)):
+        raise BadInputError(f"there is no simulator '{simulator}'{nearest(simulator, known)}")
     here = Run(run)
     network = here.load_network()
     names = list(boards) or here.boards

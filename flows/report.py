@@ -20,6 +20,7 @@ from htaflow.flows.rerun import STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
 from htaflow.model import golden
+from htaflow.model.arguments import checked
 from htaflow.model.files import alone, digest, to_json, write_together
 from htaflow.model.network import Convolution, Dense, Lookup, Network, Spiking
 from htaflow.model.progress import Progress, silent
@@ -42,7 +43,8 @@ Facts = dict[str, Any]
 _OTHER = dict.fromkeys(("explanation", "verification"), "a different network or hardware")
 
 
-def report(run: Path, *, progress: Progress = silent) -> Path:
+@checked
+def report(run: str | Path, *, progress: Progress = silent) -> Path:
     """Write ``RUN/report/index.html`` and ``RUN/report/report.json``; return the page's path.
 
     The page is one file without scripts or outside requests. Steps that have not run yet are
@@ -51,6 +53,7 @@ def report(run: Path, *, progress: Progress = silent) -> Path:
     Raises:
         BadInputError: the run has no valid network, or one of its result files is damaged.
     """
+    run = Path(run)
     here = Run(run)
     network = here.load_network()
     with alone(here.page.parent, lambda: progress("report: waiting for another one of the run")):

@@ -22,10 +22,12 @@ ROUTERS = ("router1", "router2")
 """nextpnr's: which of them finds ways for all wires, and how fast, depends on the design."""
 
 _REPORT = "nextpnr.json"
-_SMALLER = (
+SMALLER = (
     "train a smaller network (fewer neurons, a smaller fan-in, fewer thresholds a feature), or "
     "choose a larger board"
 )
+"""What to do about a network that is too large."""
+
 _UTILISATION = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 _NO_PLACE = re.compile(
     r"^ERROR: .*(no BELs remaining|legal placement|utilisation limit|[Ff]ailed to (?:expand|place)|"
@@ -211,17 +213,17 @@ def explain_failure(error: ToolError, board: Board) -> DoesNotFitError | None:
             part = 100 * int(used) / int(available)
             return TooLargeError(
                 f"{board.title}: the network is too large: it needs {used} {_kind(cell, board)}, "
-                f"the board has {available} ({over} too many, {part:.0f} %); {_SMALLER}"
+                f"the board has {available} ({over} too many, {part:.0f} %); {SMALLER}"
             )
     if error.timed_out:
         return DoesNotFitError(
             f"{board.title}: place and route found no way in time: {error}; give it more with "
-            f"--timeout, try the other --router or another --seed, or {_SMALLER}"
+            f"--timeout, try the other --router or another --seed, or {SMALLER}"
         )
     if _NO_PLACE.search(log):
         return DoesNotFitError(
             f"{board.title}: the network cannot be placed and routed: {error}\n"
-            f"try another --seed, or {_SMALLER}"
+            f"try another --seed, or {SMALLER}"
         )
     return None
 

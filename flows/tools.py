@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
 from types import MappingProxyType
 
+from htaflow.flows.memory import explain_memory
 from htaflow.model.environment import tool_settings
 from htaflow.model.errors import HtaflowError, MissingToolError
 from htaflow.model.files import write_atomic
@@ -27,8 +28,13 @@ _LAST_LINES = 5
 _LEAST_SECONDS, _SECONDS_A_MIB = 900.0, 60.0
 _START_SECONDS = 600.0  # the first start of a package's program compiles it
 _ENDING_BYTES = 4096
+_MEMORY_CHARACTERS = 8192  # at the end of a log, where a tool says that it has no memory
 _ROOM = 1 << 16  # bytes on a disk below which it is full
 _NONE: Mapping[str, bytes] = MappingProxyType({})
+
+
+def _variable(tool: str) -> str:
+    return "HTAFLOW_" + tool.upper().replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class ToolSpec:
     @property
     def variable(self) -> str:
         """The environment variable that overrides the search: a command with its arguments."""
-        return "HTAFLOW_" + self.name.upper().replace("-", "_")
+        return _variable(self.name)
 
 
 SPECS = {
@@ -241,7 +247,18 @@ def run_tool(
         return time.monotonic() - start
     if shutil.disk_usage(folder).free < _ROOM:
         how += f" (no space is left on the disk of {folder})"
-    raise ToolError(f"{tool.name}: it {how}; the end of its log, {path}:\n{_tail(path)}", log=path)
+    said = path.read_text(errors="replace")
+    memory = explain_memory(
+        tool.name,
+        _variable(tool.name),
+        ended.code,
+        said[-_MEMORY_CHARACTERS:],
+        is_wasm=tool.origin.startswith("yowasp-"),
+    )
+    why = f" ({memory})" if memory else ""
+    raise ToolError(
+        f"{tool.name}: it {how}{why}; the end of its log, {path}:\n{_tail(said)}", log=path
+    )
 
 
 def _insert(own: Path, log: Path) -> None:
@@ -264,9 +281,9 @@ def _find_fault(output: Path, ending: bytes | None) -> str | None:
         return None if re.search(ending + rb"\Z", file.read()) else "only part of"
 
 
-def _tail(log: Path) -> str:
+def _tail(log: str) -> str:
     """Return what matters at the end of a log: its errors, else its last lines."""
-    lines = [line for line in log.read_text(errors="replace").splitlines()[1:] if line.strip()]
+    lines = [line for line in log.splitlines()[1:] if line.strip()]
     errors = [line for line in lines if re.match(r"(?:.*:\d+: )?(?i:error)\b", line)]
     chosen = list(dict.fromkeys(errors or lines))[-_LAST_LINES:]
     return "\n".join(f"  {line}" for line in chosen) or "  (it printed nothing)"

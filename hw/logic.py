@@ -7,9 +7,10 @@ seconds; streams between them are made by :mod:`htaflow.hw.stage`.
 A net is an integer: 0 and 1 are the constants, then come the inputs, then one net a table.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +98,11 @@ class Logic:
     def blocks(self) -> list[Block]:
         """The shared modules it instantiates."""
         return list(self._blocks)
+
+    @property
+    def drivers(self) -> Mapping[Net, Driver]:
+        """What makes each net; every net comes after those that it reads."""
+        return MappingProxyType(self._drivers)
 
     @property
     def table_count(self) -> int:

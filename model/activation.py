@@ -15,10 +15,13 @@ decays as exp(-2 * beta * |x|), while a sigmoid with the same slope at 0 decays 
 exp(-alpha * beta * |x|): HTAF has the heavier tail for every alpha > 2.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from htaflow.model.arguments import checked
 
 
 def step(x: Tensor) -> Tensor:
@@ -75,6 +78,7 @@ class HTAF(nn.Module):
         sharpening: whether it is trained smooth and ever sharper, even where others are hard.
     """
 
+    @checked
     def __init__(
         self,
         alpha: float = 4.0,
@@ -84,8 +88,8 @@ class HTAF(nn.Module):
         sharpening: bool = False,
     ) -> None:
         super().__init__()
-        if not (alpha > 0 and beta > 0):
-            raise ValueError(f"alpha and beta must be positive, not {alpha} and {beta}")
+        if not (0 < alpha < math.inf and 0 < beta < math.inf):
+            raise ValueError(f"alpha and beta must be positive numbers, not {alpha} and {beta}")
         self.alpha = alpha
         self.beta = beta
         self.hard = hard

@@ -1,14 +1,17 @@
 """Blocks: the steps of a model that can be lowered, each to one layer of the integer network."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from htaflow.model import network
 from htaflow.model.activation import HTAF
-from htaflow.model.errors import BadInputError
+from htaflow.model.arguments import checked
+from htaflow.model.errors import BadInputError, kind_of
 from htaflow.model.fold import fold_layer
 from htaflow.model.integer_linear import IntegerLinear
 from htaflow.model.layers import BinaryLinear
@@ -38,6 +41,7 @@ class Hidden(Block):
     neurons_axis = -1
     """The axis of the sums along which the neurons lie."""
 
+    @checked
     def __init__(self, linear: BinaryLinear | IntegerLinear, activation: HTAF | Surrogate) -> None:
         super().__init__()
         self.linear = linear
@@ -55,25 +59,25 @@ class Hidden(Block):
         decide a bit otherwise than the exact numbers do.
         """
         acc = self.sums(bits).movedim(self.neurons_axis, 1)  # where batch normalisation has them
-        normalised = self.norm(acc) if self.training else self.normalise(acc)
+        if self.training:
+            kind = acc.dtype if self.norm.weight is None else self.norm.weight.dtype
+            normalised = self.norm(acc.to(kind))
+        else:
+            normalised = self.normalise(acc)
         active = torch.as_tensor(self.activation(normalised)).to(acc.dtype)
         return active.movedim(1, self.neurons_axis)
 
     def normalise(self, acc: Tensor) -> Tensor:
         """Return the sums ``[N, out, ...]`` normalised by the running statistics, in double."""
-        mean, variance = self.norm.running_mean, self.norm.running_var
-        assert mean is not None and variance is not None
         spread = [-1] + [1] * (acc.dim() - 2)  # neurons are the second dimension
-        root = torch.sqrt(variance.double() + self.norm.eps).view(spread)
-        centred = acc.double() - mean.double().view(spread)
-        scale, shift = self.norm.weight.double().view(spread), self.norm.bias.double().view(spread)
-        return scale * centred / root + shift
+        statistics = normalisation(self.norm, self.linear.out_features, "norm")
+        mean, variance, scale, shift = (each.double().view(spread) for each in statistics)
+        return scale * (acc.double() - mean) / torch.sqrt(variance + self.norm.eps) + shift
 
     @torch.no_grad()
     def calibrate(self, inputs: Iterable[Tensor]) -> None:
         """Set the running statistics to those of all ``inputs``, each ``[N, ...]``: bits."""
-        mean, variance = self.norm.running_mean, self.norm.running_var
-        assert mean is not None and variance is not None
+        mean, variance, _, _ = normalisation(self.norm, self.linear.out_features, "norm")
         count, total, squares = 0, torch.zeros_like(mean).double(), torch.zeros_like(mean).double()
         for bits in inputs:
             acc = self.sums(bits).double().movedim(self.neurons_axis, 0).flatten(1).t()
@@ -90,22 +94,62 @@ class Hidden(Block):
     def fold(self, name: str) -> network.Dense:
         """Return the neurons, each seen alone, as :meth:`lower` does."""
         weights = integer_weights(self.linear, name)
-        columns = []
-        for label in ("running_mean", "running_var", "weight", "bias"):
-            tensor = getattr(self.norm, label)
+        statistics = normalisation(self.norm, self.linear.out_features, f"{name}.norm")
+        for label, tensor in zip(_STATISTICS, statistics, strict=True):
             require_finite(tensor, f"{name}.norm.{label}")
-            columns.append(tensor.detach().double().numpy())
-        mean, variance, scale, shift = columns
-        for n in np.flatnonzero(variance + self.norm.eps <= 0):
-            raise BadInputError(
-                f"{name}.norm.running_var: neuron {n} has variance {variance[n]}; "
-                "it must not be negative: train again"
-            )
+        mean, variance, scale, shift = (each.detach().double().numpy() for each in statistics)
+        _require_spread(variance, self.norm.eps, f"{name}.norm")
         inputs = self.linear.inputs
         low, high = network.Dense(name, weights, None, inputs).bounds_up_to(self.linear.high)
         thresholds, flips = fold_layer(mean, variance, self.norm.eps, scale, shift, low, high)
         weights[flips] *= -1
         return network.Dense(name, weights, thresholds, inputs)
+
+
+_STATISTICS = ("running_mean", "running_var", "weight", "bias")
+
+
+def normalisation(norm: nn.Module, neurons: int, name: str) -> tuple[Tensor, ...]:
+    """Return the mean, variance, scale and shift of a batch normalisation, ``[neurons]`` each.
+
+    Without ``affine``, scale and shift are 1 and 0. Raises ``BadInputError``, which calls it
+    ``name``, for a normalisation that has no running statistics or is of another kind or size.
+    """
+    if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+        raise BadInputError(
+            f"'{name}' is {kind_of(norm)}, which cannot be folded into a threshold; use a "
+            f"BatchNorm1d({neurons}), or a BatchNorm2d({neurons}) for images"
+        )
+    if norm.num_features != neurons:
+        raise BadInputError(
+            f"'{name}' normalises {norm.num_features} sums, and there are {neurons} neurons; use "
+            f"{type(norm).__name__}({neurons})"
+        )
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise BadInputError(
+            f"'{name}' keeps no running statistics, so that a frame's bits depend on the frames "
+            "beside it; make it with track_running_stats=True, and train on or calibrate the layer"
+        )
+    if not norm.affine:
+        return mean, variance, torch.ones_like(mean), torch.zeros_like(mean)
+    return mean, variance, norm.weight, norm.bias
+
+
+def _require_spread(variance: npt.NDArray[np.float64], epsilon: float, name: str) -> None:
+    """Raise ``BadInputError`` unless every ``variance + epsilon`` has a root to divide by."""
+    if not 0 <= epsilon < math.inf:
+        raise BadInputError(f"{name}.eps is {epsilon}; use a number from 0 on, such as 1e-5")
+    for n in np.flatnonzero(variance < 0):
+        raise BadInputError(
+            f"{name}.running_var: neuron {n} has variance {variance[n]}; it must not be negative: "
+            "train again"
+        )
+    for n in np.flatnonzero(variance + epsilon == 0):
+        raise BadInputError(
+            f"{name}: neuron {n} has variance 0 and eps is 0, so that its sum would be divided by "
+            "0; make eps larger, such as 1e-5"
+        )
 
 
 class GroupSum(Block):
@@ -114,12 +158,17 @@ class GroupSum(Block):
     Input ``[N, bits]``, output ``[N, classes]``, or with any axes between.
     """
 
+    @checked
     def __init__(self, classes: int) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError(f"classes is {classes}; use at least 1")
         self.classes = classes
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the votes, ``[N, classes]``."""
+        if bits.shape[-1] % self.classes:
+            raise ValueError(f"{bits.shape[-1]} bits are no {self.classes} equal groups")
         return bits.reshape(*bits.shape[:-1], self.classes, -1).sum(dim=-1)
 
     def lower(self, name: str) -> network.GroupSum:
@@ -137,6 +186,7 @@ class Scores(Block):
     Input ``[N, bits]``, output ``[N, classes]``, integers when the input is bits.
     """
 
+    @checked
     def __init__(self, linear: BinaryLinear | IntegerLinear) -> None:
         super().__init__()
         self.linear = linear

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from htaflow.model import network
+from htaflow.model.arguments import checked
 from htaflow.model.block import Block
 
 
@@ -21,6 +22,7 @@ class Concepts(Block):
         names: one for each bit; by default ``c0``, ``c1`` and so on.
     """
 
+    @checked
     def __init__(self, count: int, names: Sequence[str] | None = None) -> None:
         super().__init__()
         if names is not None and len(names) != count:

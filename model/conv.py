@@ -4,11 +4,15 @@ Images are ``[N, channels, height, width]``. Each block is lowered exactly, to t
 whose conventions (windows, padding, order of bits) it shares: see :mod:`htaflow.model.integer`.
 """
 
+import math
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from htaflow.model import network
 from htaflow.model.activation import HTAF
+from htaflow.model.arguments import checked
 from htaflow.model.block import Block, Hidden
 from htaflow.model.layers import binary_linear
 from htaflow.model.surrogates import Surrogate
@@ -19,6 +23,15 @@ def require_window(kernel: int, stride: int) -> None:
     for what, pixels in (("kernel", kernel), ("stride", stride)):
         if pixels < 1:
             raise ValueError(f"{what} is {pixels}; use at least 1")
+
+
+def _require_images(bits: Tensor, least: int) -> None:
+    """Raise ``ValueError`` unless ``bits`` are images of at least ``least`` rows and columns."""
+    if bits.dim() != 4:
+        raise ValueError(f"it takes images [N, channels, height, width], not {list(bits.shape)}")
+    if min(bits.shape[2:]) < least:
+        size = " x ".join(map(str, bits.shape[2:]))
+        raise ValueError(f"an image of {size} pixels has no window; use a smaller kernel")
 
 
 class BinaryConv2d(Hidden):
@@ -43,6 +56,7 @@ class BinaryConv2d(Hidden):
 
     neurons_axis = 1
 
+    @checked
     def __init__(
         self,
         in_channels: int,
@@ -72,8 +86,12 @@ class BinaryConv2d(Hidden):
 
     def sums(self, bits: Tensor) -> Tensor:
         """Return the weighted sums of each window, ``[N, out, rows, columns]``."""
+        _require_images(bits, self.kernel - 2 * self.padding)
+        if bits.shape[1] != self.in_channels:
+            raise ValueError(f"it takes {self.in_channels} channels, and {bits.shape[1]} come in")
         image = F.pad(2 * bits - 1, [self.padding] * 4, value=2.0 * self.pad_bit - 1)
-        weight = self.linear.weight.view(-1, self.in_channels, self.kernel, self.kernel)
+        weight = self.linear.weight.to(image.dtype)
+        weight = weight.view(-1, self.in_channels, self.kernel, self.kernel)
         return F.conv2d(image, weight, stride=self.stride)
 
     def lower(self, name: str) -> network.Conv2d:
@@ -105,6 +123,7 @@ class MaxPool2d(Block):
     as fit. ``stride`` is the kernel by default. Raises ``ValueError`` if one of them is below 1.
     """
 
+    @checked
     def __init__(self, kernel: int, stride: int | None = None) -> None:
         super().__init__()
         self.kernel = kernel
@@ -113,6 +132,7 @@ class MaxPool2d(Block):
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the largest activations."""
+        _require_images(bits, self.kernel)
         return F.max_pool2d(bits, self.kernel, self.stride)
 
     def lower(self, name: str) -> network.MaxPool2d:
@@ -127,12 +147,18 @@ class MaxPool2d(Block):
 class Unflatten(Block):
     """Flat bits ``[N, bits]`` as images ``[N, *shape]``, shape being (channels, height, width)."""
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    @checked
+    def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
-        self.shape = shape
+        if len(shape) != 3 or min(shape) < 1:
+            raise ValueError(f"shape is {tuple(shape)}; use (channels, height, width), 1 and up")
+        channels, height, width = shape
+        self.shape = (channels, height, width)
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the same bits as images."""
+        if bits.shape[1:] != (math.prod(self.shape),):
+            raise ValueError(f"{list(bits.shape)} come in, which are no images of {self.shape}")
         return bits.view(-1, *self.shape)
 
     def lower(self, name: str) -> network.Unflatten:

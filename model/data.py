@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sklearn.datasets import load_digits as sklearn_digits
 
+from htaflow.model.arguments import checked
 from htaflow.model.dataset import Dataset, make_dataset, split
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.idx import load_idx_folder
@@ -14,6 +15,7 @@ from htaflow.model.table import load_csv, load_npz
 BUILT_IN = ("digits", "mnist")
 
 
+@checked
 def load(spec: str | Path, progress: Progress = silent) -> Dataset:
     """Return the dataset that ``spec`` names.
 
@@ -26,16 +28,17 @@ def load(spec: str | Path, progress: Progress = silent) -> Dataset:
     Raises:
         BadInputError: there is no such data, or they are refused.
     """
+    spec = str(spec)
     if spec == "digits":
         return load_digits()
     if spec == "mnist":
         return load_mnist(progress=progress)
     path = Path(spec)
-    if path.is_dir():
+    if spec and path.is_dir():
         return load_idx_folder(path, path.resolve().name)
-    if not path.exists():
+    if not spec or not path.exists():
         raise BadInputError(
-            f"no data '{spec}': neither built in nor a path{nearest(str(spec), BUILT_IN)}"
+            f"no data '{spec}': neither built in nor a path{nearest(spec, BUILT_IN)}"
         )
     readers = {".npz": load_npz, ".csv": load_csv}
     if path.suffix.lower() not in readers:

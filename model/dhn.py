@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from htaflow.model import network
 from htaflow.model.activation import HTAF
+from htaflow.model.arguments import checked
 from htaflow.model.block import Block, integer_weights, require_finite
 from htaflow.model.fold import fold_layer
 from htaflow.model.integer_linear import IntegerLinear
-from htaflow.model.layers import LATENT_RANGE
+from htaflow.model.layers import LATENT_RANGE, as_inputs
 from htaflow.model.surrogates import Surrogate
 
 
@@ -25,6 +26,7 @@ class Heaviside(Block):
     sizes. With batch normalisation, use :class:`htaflow.model.block.Hidden` on the same linear.
     """
 
+    @checked
     def __init__(self, linear: IntegerLinear, activation: HTAF | Surrogate) -> None:
         super().__init__()
         self.linear = linear
@@ -43,7 +45,8 @@ class Heaviside(Block):
         In evaluation the bias is added in double precision, where no sign can be lost.
         """
         weights, step = self.linear.quantised()
-        acc = F.linear(values, weights)
+        values = as_inputs(values, self.linear.in_features)
+        acc = F.linear(values, weights.to(values.dtype))
         factor = step * self.scale
         if self.training:
             return torch.as_tensor(self.activation(factor * acc + self.bias))

@@ -7,18 +7,48 @@ its thermometer holds about the same number of training frames, as suits a table
 :func:`rate_thresholds` is for spiking networks: other thresholds in each step.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from htaflow.model import network
+from htaflow.model.arguments import checked
 from htaflow.model.block import Block
-from htaflow.model.errors import BadInputError
+from htaflow.model.errors import BadInputError, kind_of
 from htaflow.model.network import IntArray
 
 Rule = Literal["range", "quantiles"]
+
+
+def _as_frames(features: Any, count: int) -> Tensor:
+    """Return ``features`` as a tensor ``[N, count]``; raise ``ValueError`` if it is none."""
+    try:
+        frames = torch.as_tensor(features)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"frames are {kind_of(features)}, not an array of numbers ({error})"
+        ) from None
+    if frames.dim() != 2 or frames.shape[1] != count:
+        raise ValueError(f"it takes frames [N, {count}], not {list(frames.shape)}")
+    # PyTorch compares no unsigned integers of more than 8 bits with signed ones.
+    return frames.long() if frames.dtype in _UNSIGNED else frames
+
+
+def _integers(values: Any, name: str) -> Tensor:
+    """Return ``values`` as integers ``[bits]``; raise ``ValueError`` if it holds others."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError):
+        array = np.empty((), object)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        what = f"{array.dtype} {list(array.shape)}" if array.ndim else kind_of(values)
+        raise ValueError(f"{name} is {what}; give integers [bits]")
+    return torch.as_tensor(array.astype(np.int64))
+
+
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
 class Encoder(Block):
@@ -32,6 +62,7 @@ class Encoder(Block):
     threshold: Tensor
     high = 1  # of what it yields
 
+    @checked
     def __init__(
         self,
         features: int,
@@ -44,8 +75,14 @@ class Encoder(Block):
         self.features = features
         self.feature_bits = feature_bits
         self.signed = signed
-        self.register_buffer("source", torch.as_tensor(source, dtype=torch.int64))
-        self.register_buffer("threshold", torch.as_tensor(threshold, dtype=torch.int64))
+        self.register_buffer("source", _integers(source, "source"))
+        self.register_buffer("threshold", _integers(threshold, "threshold"))
+        if len(self.source) != len(self.threshold):
+            raise ValueError(
+                f"{len(self.source)} sources for {len(self.threshold)} thresholds; use one for each"
+            )
+        if ((self.source < 0) | (self.source >= features)).any():
+            raise ValueError(f"a source is outside 0..{features - 1}, the features of a frame")
 
     @property
     def bits(self) -> int:
@@ -59,7 +96,8 @@ class Encoder(Block):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the bits, ``[N, bits]``."""
-        return (features[:, self.source] >= self.threshold).float()
+        frames = _as_frames(features, self.features)
+        return (frames[:, self.source] >= self.threshold).float()
 
     def lower(self, name: str) -> network.Encode:
         """Return the same comparisons as an integer layer."""
@@ -84,6 +122,7 @@ class Quantiser(Block):
     Raises ``ValueError`` for bits outside 1 to 8; at most as many as a feature has are kept.
     """
 
+    @checked
     def __init__(self, features: int, feature_bits: int, signed: bool, bits: int) -> None:
         super().__init__()
         if not 1 <= bits <= 8:
@@ -98,7 +137,8 @@ class Quantiser(Block):
     def forward(self, features: Tensor) -> Tensor:
         """Return the integers, ``[N, features]``."""
         low = -(1 << (self.feature_bits - 1)) if self.signed else 0
-        return ((features.int() - low) >> (self.feature_bits - self.bits)).float()
+        frames = _as_frames(features, self.features)
+        return ((frames.int() - low) >> (self.feature_bits - self.bits)).float()
 
     def lower(self, name: str) -> network.Quantise:
         """Return the same as an integer layer."""

@@ -47,6 +47,23 @@ def shown(value: object, most: int = 60) -> str:
     return f"{text[: most - 12]}...{text[-4:]}"
 
 
+def kind_of(value: object) -> str:
+    """Return what ``value`` is, for an error about its type: ``a Linear``, ``None``, ``an int``."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}, not one made of it"
+    return with_article(type(value).__name__)
+
+
+def with_article(name: str) -> str:
+    """Return ``name`` with the article that its first sound asks for."""
+    return f"{'an' if name[:1] in 'AEIOaeio' or name[:2] in _SPELT else 'a'} {name}"
+
+
+_SPELT = ("HT", "nd")  # HTAF and ndarray begin with the name of a letter
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or the list of all of them."""
     known = sorted(known)

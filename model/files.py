@@ -14,7 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from htaflow.model.errors import BadInputError, kind_of
+
 _TEMPORARY = ".tmp~"
+
+
+def as_path(value: object, what: str) -> Path:
+    """Return ``value`` as a path; a ``BadInputError`` that calls it ``what`` if it is none."""
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise BadInputError(f"{what} is {kind_of(value)}; give a path, as a str or a Path")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.errors import BadInputError
+from htaflow.model.errors import BadInputError, kind_of
 from htaflow.model.golden_spiking import spikes
 from htaflow.model.golden_window import over_windows, pool
 from htaflow.model.network import (
@@ -37,6 +37,7 @@ from htaflow.model.network import (
     Steps,
     Unflatten,
     Values,
+    require_network,
 )
 
 Planes = npt.NDArray[np.uint64]
@@ -67,6 +68,7 @@ def run(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
     Raises:
         BadInputError: the frames have the wrong shape, type or range.
     """
+    require_network(network)
     layers = network.output_layers
     values = _execute(network, frames, list(layers.values()))
     return {name: values[layer] for name, layer in layers.items()}
@@ -78,20 +80,28 @@ def trace(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:
     Between a ``Steps`` and its ``Accumulate`` that is ``[N, steps, *shape]``. Takes and raises what
     :func:`run` does.
     """
+    require_network(network)
     return _execute(network, frames, [layer.name for layer in network.layers])
 
 
 def check_frames(network: Network, frames: npt.ArrayLike) -> IntArray:
     """Return ``frames`` as integers ``[N, features]``, or raise ``BadInputError``."""
-    array = np.asarray(frames)
+    require_network(network)
     expected = network.input
-    if array.ndim != 2 or array.shape[1] != expected.count:
+    takes = f"network '{network.name}' takes integers [N, {expected.count}]"
+    try:
+        array = np.asarray(frames)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor not on the CPU
         raise BadInputError(
-            f"frames have shape {list(array.shape)}; network '{network.name}' takes "
-            f"[N, {expected.count}]"
-        )
+            f"frames are {kind_of(frames)}, not an array; {takes} ({error})"
+        ) from None
+    if array.ndim == 0:
+        raise BadInputError(f"frames are {kind_of(frames)}; {takes}")
+    if array.ndim != 2 or array.shape[1] != expected.count:
+        one = "; put a single frame into a list" if array.shape == (expected.count,) else ""
+        raise BadInputError(f"frames have shape {list(array.shape)}; {takes}{one}")
     if array.dtype.kind not in "iu":
-        raise BadInputError(f"frames hold {array.dtype}; give integers")
+        raise BadInputError(f"frames hold {array.dtype}; give integers, such as frames.astype(int)")
     holds = np.iinfo(array.dtype)
     if expected.low <= holds.min and holds.max <= expected.high:
         return array

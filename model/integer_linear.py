@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from htaflow.model.layers import LATENT_RANGE, annealed
+from htaflow.model.arguments import checked
+from htaflow.model.layers import LATENT_RANGE, annealed, as_inputs
 
 WEIGHT_BITS = range(2, 9)
 """How many bits a weight may have: with 2 it is -1, 0 or 1."""
@@ -47,7 +48,9 @@ class _Quantise(torch.autograd.Function):
         empty = torch.nonzero((integers == 0).all(dim=1))[:, 0]
         if len(empty):  # a neuron reads something, however small its weights
             place = magnitudes[empty].argmax(dim=1)
-            integers[empty, place] = torch.copysign(torch.ones(()), latent[empty, place] + 0.0)
+            integers[empty, place] = torch.copysign(
+                torch.ones_like(latent[empty, place]), latent[empty, place] + 0.0
+            )
         ctx.save_for_backward(step)
         steps = step.flatten()
         ctx.mark_non_differentiable(steps)
@@ -87,6 +90,7 @@ class IntegerLinear(nn.Module):
 
     inputs: Literal["bipolar", "unipolar"] = "unipolar"
 
+    @checked
     def __init__(
         self,
         in_features: int,
@@ -133,7 +137,8 @@ class IntegerLinear(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return the sums, ``[N, out_features]``."""
-        return F.linear(values, self.weight)
+        values = as_inputs(values, self.in_features)
+        return F.linear(values, self.weight.to(values.dtype))
 
     def anneal(self, progress: float) -> None:
         """Set ``fan_in`` for the share ``progress`` (0 to 1) of the annealing: geometric."""

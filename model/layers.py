@@ -7,13 +7,14 @@ which is now zero says what it would do if it were not, and so lets it come back
 the sign is HTAF's, and each latent weight's gradient is multiplied by HTAF's derivative there.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from htaflow.model.activation import htaf_derivative
+from htaflow.model.arguments import checked
 
 LATENT_RANGE = 0.1
 """Latent weights start uniform in plus or minus this."""
@@ -91,23 +92,35 @@ def annealed(start: int, target: int, progress: float) -> int:
     return round(start * float(ratio ** min(max(progress, 0.0), 1.0)))
 
 
+def as_inputs(values: Tensor, count: int) -> Tensor:
+    """Return ``values`` as floats; raise ``ValueError`` unless its last axis has ``count``."""
+    values = torch.as_tensor(values)
+    if values.shape[-1:] != (count,):
+        raise ValueError(f"it takes {count} inputs a frame, and {list(values.shape)} come in")
+    return values if values.is_floating_point() else values.float()
+
+
 class BinaryLinear(nn.Module):
     """Sums of all inputs with weights in {-1, +1}.
 
     ``acc[n] = sum_i sign(latent[n, i]) * (2 * b[i] - 1)``: input ``[N, in_features]`` in [0, 1],
-    output ``[N, out_features]``; integers when the input is bits. ``gradient`` is how the signs
-    pass gradients on to the latent weights, see :func:`ternary_sign`; it may change between calls.
+    output ``[N, out_features]``; integers when the input is bits. Sums are of the input's type,
+    whatever that of the latent weights: signs are exact in any. ``gradient`` is how the signs pass
+    gradients on to the latent weights, see :func:`ternary_sign`; it may change between calls.
     """
 
     inputs: Literal["bipolar", "unipolar"] = "bipolar"
     high = 1  # of what comes in
 
+    @checked
     def __init__(
         self, in_features: int, out_features: int, *, gradient: WeightGradient = "straight-through"
     ) -> None:
         super().__init__()
         if in_features < 1 or out_features < 1:
             raise ValueError(f"sizes must be at least 1, not {in_features} and {out_features}")
+        if gradient not in (known := get_args(WeightGradient)):
+            raise ValueError(f"gradient is '{gradient}'; use {' or '.join(known)}")
         self.in_features = in_features
         self.out_features = out_features
         self.gradient = gradient
@@ -125,7 +138,8 @@ class BinaryLinear(nn.Module):
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return the sums, ``[N, out_features]``."""
-        return F.linear(2 * bits - 1, self.weight)
+        bits = as_inputs(bits, self.in_features)
+        return F.linear(2 * bits - 1, self.weight.to(bits.dtype))
 
     def extra_repr(self) -> str:
         """Describe the parameters, as torch prints modules."""
@@ -141,6 +155,7 @@ class SparseBinaryLinear(BinaryLinear):
     Shapes are those of :class:`BinaryLinear`.
     """
 
+    @checked
     def __init__(
         self,
         in_features: int,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from htaflow.model import network
 from htaflow.model.activation import HTAF, htaf, htaf_derivative, step
+from htaflow.model.arguments import checked
 from htaflow.model.block import Block, Hidden, require_finite
 from htaflow.model.errors import BadInputError
 from htaflow.model.network import MAX_LOOKUP_INPUTS
@@ -81,6 +82,7 @@ class LookupNeurons(Block):
 
     source: Tensor
 
+    @checked
     def __init__(self, source: Tensor, latent: Tensor, activation: HTAF) -> None:
         super().__init__()
         if source.ndim != 2 or latent.shape != (len(source), 1 << source.shape[1]):
@@ -128,5 +130,5 @@ def tabulate(hidden: Hidden, name: str, activation: HTAF) -> LookupNeurons:
     signs = weights.gather(1, source)
     entries = torch.arange(1 << fan_in)
     bipolar = 2.0 * (entries[:, None] >> torch.arange(fan_in) & 1) - 1
-    sums = bipolar @ signs.t()
+    sums = bipolar @ signs.t().to(bipolar.dtype)
     return LookupNeurons(source, hidden.normalise(sums).t().float(), activation)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from htaflow.model import golden
-from htaflow.model.binary_network import BinaryNetwork
+from htaflow.model.binary_network import VERDICT, BinaryNetwork, require_block, run_block
 from htaflow.model.block import Block
-from htaflow.model.errors import MismatchError
+from htaflow.model.errors import BadInputError, MismatchError, kind_of
 from htaflow.model.network import ArgMax, IntArray, Layer, Network
 
 _BLOCK = 512  # frames at once: bounds memory, whatever the number of frames
@@ -16,13 +17,30 @@ def lower(model: BinaryNetwork, name: str) -> Network:
     """Return the integer network ``name`` of a trained ``model``: its layers, then an ArgMax.
 
     Sparse layers are taken at the fan-in that they have now. Raises ``BadInputError`` for
-    parameters that are no numbers.
+    parameters that are no numbers, or not on the CPU, and for what is no model of such blocks.
     """
+    if not isinstance(model, nn.Sequential):
+        raise BadInputError(f"the model is {kind_of(model)}; {_USE_A_MODEL}")
+    _require_here(model)
     layers: list[Layer] = []
     for child, block in model.named_children():
+        require_block(child, block)
         assert isinstance(block, Block)
-        layers.append(block.lower(child))
-    return Network(name, (*layers, ArgMax("argmax")))
+        try:
+            layers.append(block.lower(child))
+        except ValueError as error:
+            raise BadInputError(f"block '{child}': {error}") from error
+    return Network(name, (*layers, ArgMax(VERDICT)))
+
+
+_USE_A_MODEL = "use a BinaryNetwork (htaflow.model.binary_network)"
+
+
+def _require_here(model: nn.Module) -> None:
+    """Raise ``BadInputError`` if numbers of ``model`` are anywhere but in the CPU's memory."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.device.type != "cpu":
+            raise BadInputError(f"tensor '{name}' is on {tensor.device}; move the model: .cpu()")
 
 
 @torch.no_grad()
@@ -38,8 +56,17 @@ def prove(model: BinaryNetwork, network: Network, frames: IntArray) -> IntArray:
         The class of each frame, ``[N]``, as both say.
 
     Raises:
+        BadInputError: the model is none, or not the one that the network was lowered from, or the
+            frames are not those that it takes, or there are none.
         MismatchError: names the first layer that differs, its first frame and neuron.
     """
+    if not isinstance(model, BinaryNetwork):
+        raise BadInputError(f"the model is {kind_of(model)}; {_USE_A_MODEL}")
+    frames = golden.check_frames(network, frames)
+    if not len(frames):
+        raise BadInputError("there are no frames to prove anything by; give at least one")
+    _require_here(model)
+    _require_same_layers(model, network)
     model.eval()
     model.set_hard(True)
     classes = []
@@ -48,13 +75,35 @@ def prove(model: BinaryNetwork, network: Network, frames: IntArray) -> IntArray:
         expected = golden.trace(network, block)
         values = torch.as_tensor(block)
         for name, step in model.named_children():
-            values = step(values)
+            values = run_block(name, step, values)
             steps = network.values[name].steps
+            _require_shape(name, values, expected[name])
             _require_equal(name, values.numpy(), expected[name], start, steps)
         chosen = values.argmax(dim=1, keepdim=True).numpy()
         _require_equal(network.layers[-1].name, chosen, expected[network.layers[-1].name], start)
         classes.append(chosen[:, 0])
     return np.concatenate(classes)
+
+
+def _require_same_layers(model: BinaryNetwork, network: Network) -> None:
+    """Raise ``BadInputError`` if ``network`` cannot have been lowered from ``model``."""
+    here = [name for name, _ in model.named_children()] + [VERDICT]
+    there = [layer.name for layer in network.layers]
+    if here != there:
+        raise BadInputError(
+            f"network '{network.name}' has the layers {', '.join(there)}, the model "
+            f"{', '.join(here)}: it was lowered from another one; lower this one"
+        )
+
+
+def _require_shape(layer: str, values: torch.Tensor, expected: IntArray) -> None:
+    """Raise ``BadInputError`` if model and network yield so many values that they are not one."""
+    if tuple(values.shape) != expected.shape:
+        here, there = list(values.shape[1:]), list(expected.shape[1:])
+        raise BadInputError(
+            f"layer '{layer}' yields {here} in the model and {there} in the network, which was "
+            "lowered from another one; lower this one"
+        )
 
 
 def _require_equal(
@@ -78,5 +127,6 @@ def _require_equal(
             f"layer '{layer}', neuron {neuron}, frame {start + frame}{step}: PyTorch says "
             f"{torch_says[where]:g}, the integer network {golden_says[where]} "
             f"({some} of {differs.shape[-1]} neurons differ); "
-            "this is a fault of htaflow: please report it"
+            "if the model is as it was when it was lowered, this is a fault of htaflow: please "
+            "report it"
         )

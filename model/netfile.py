@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from htaflow.model.errors import BadInputError, nearest, shown
-from htaflow.model.files import write_atomic
+from htaflow.model.files import as_path, write_atomic
 from htaflow.model.integer.typed import ill_typed
 from htaflow.model.network import (
     LAYER_TYPES,
@@ -25,6 +25,7 @@ from htaflow.model.network import (
     Problem,
     describe_problems,
     find_problems,
+    require_network,
 )
 
 FORMAT = 1
@@ -40,9 +41,10 @@ _KNOWN = {
 """Types of tensors that NumPy has too."""
 
 
-def save_network(network: Network, path: Path) -> None:
+def save_network(network: Network, path: str | Path) -> None:
     """Write ``network`` to ``path``; the same network always gives the same bytes."""
-    write_atomic(path, network_bytes(network))
+    require_network(network)
+    write_atomic(as_path(path, "the network's file"), network_bytes(network))
 
 
 def network_bytes(network: Network) -> bytes:
@@ -57,8 +59,9 @@ def network_bytes(network: Network) -> bytes:
     return save(tensors, metadata={"htaflow": json.dumps(header)})
 
 
-def load_network(path: Path) -> Network:
+def load_network(path: str | Path) -> Network:
     """Read and validate a network. Raises ``BadInputError`` that lists every problem."""
+    path = as_path(path, "the network's file")
     name, layers, problems = _read(path)
     if not problems:
         problems = find_problems(name, layers)
@@ -67,8 +70,9 @@ def load_network(path: Path) -> Network:
     return Network(name, layers)
 
 
-def check_file(path: Path) -> list[Problem]:
+def check_file(path: str | Path) -> list[Problem]:
     """Return every problem of the network file at ``path``; an empty list means valid."""
+    path = as_path(path, "the network's file")
     name, layers, problems = _read(path)
     return problems or find_problems(name, layers)
 

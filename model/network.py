@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from htaflow.model.errors import BadInputError, shown
+from htaflow.model.errors import BadInputError, kind_of, shown
 from htaflow.model.files import digest_all
 from htaflow.model.integer.concepts import Concepts
 from htaflow.model.integer.conv import Conv2d, Convolution, LookupConv2d
@@ -61,6 +61,7 @@ __all__ = [
     "describe_problems",
     "find_problems",
     "is_name",
+    "require_network",
 ]
 
 _NAME = re.compile(r"(?!layers\d*$)[a-z][a-z0-9_]{0,39}")
@@ -192,6 +193,12 @@ class Network:
                 yield name
                 yield str(tensor.shape)
                 yield tensor.astype("<i8").reshape(-1).view(np.uint8).data
+
+
+def require_network(value: object) -> None:
+    """Raise ``BadInputError`` if ``value`` is no :class:`Network`."""
+    if not isinstance(value, Network):
+        raise BadInputError(f"the network is {kind_of(value)}; give a Network, as lower returns")
 
 
 def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:

@@ -156,6 +156,10 @@ class Recipe:
     head_bits: int | None = None
     weights: WeightGradient = "straight-through"
 
+    def __post_init__(self) -> None:
+        if isinstance(self.hidden, list):
+            object.__setattr__(self, "hidden", tuple(self.hidden))
+
 
 def network_name(recipe: Recipe) -> str:
     """Return what the network of ``recipe`` is called: as the recipe, with underscores."""

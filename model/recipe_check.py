@@ -1,8 +1,9 @@
 """Recipes that cannot be built: what is wrong, in which layer, and what to do."""
 
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from htaflow.model.errors import BadInputError, nearest
+from htaflow.model.arguments import described, fits
+from htaflow.model.errors import BadInputError, kind_of, nearest, shown
 from htaflow.model.integer.concepts import name_problems
 from htaflow.model.integer.steps import MAX_STEPS
 from htaflow.model.integer_linear import WEIGHT_BITS
@@ -21,6 +22,7 @@ from htaflow.model.recipe import (
 
 def check_recipe(recipe: Recipe) -> None:
     """Raise ``BadInputError`` for a recipe that cannot be built; it names the layer."""
+    _check_types(recipe)
     layers = {layer_name(index, layer): layer for index, layer in enumerate(recipe.hidden, 1)}
     if not layers:
         raise BadInputError(f"recipe '{recipe.name}': it has no hidden layers; use at least one")
@@ -79,6 +81,25 @@ def check_recipe(recipe: Recipe) -> None:
             )
 
 
+def _check_types(recipe: Recipe) -> None:
+    """Raise ``BadInputError`` for a setting, or one of a layer, that is of the wrong type."""
+    where = f"recipe {shown(recipe.name)}"
+    parts: dict[str, Any] = {where: recipe}
+    if isinstance(recipe.hidden, tuple):
+        for index, layer in enumerate(recipe.hidden, 1):
+            if not isinstance(layer, HiddenLayer):
+                raise BadInputError(
+                    f"{where}: hidden layer {index} is {kind_of(layer)}; use Neurons, Conv, Pool "
+                    "or another layer of htaflow.model.recipe"
+                )
+            parts[f"{where}, layer '{layer_name(index, layer)}'"] = layer
+    for what, part in parts.items():
+        for name, hint in get_type_hints(type(part)).items():
+            value = getattr(part, name)
+            if not fits(value, hint):
+                raise BadInputError(f"{what}: {name} is {kind_of(value)}; use {described(hint)}")
+
+
 def layer_name(index: int, layer: HiddenLayer) -> str:
     """Return what hidden layer ``index`` (the first is 1) of a recipe is called in the model."""
     kind = "conv" if isinstance(layer, Conv) else "pool" if isinstance(layer, Pool) else "hidden"
@@ -97,6 +118,10 @@ def _check_settings(recipe: Recipe) -> None:
             raise BadInputError(
                 f"recipe '{recipe.name}': no {name} '{value}'{nearest(str(value), known)}"
             )
+    if not recipe.temperature > 0:
+        raise BadInputError(
+            f"recipe '{recipe.name}': temperature is {recipe.temperature}; use a number above 0"
+        )
     for name in ("thresholds", "epochs", "batch"):
         if getattr(recipe, name) < 1:
             raise BadInputError(

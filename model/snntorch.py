@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.errors import BadInputError, shown
+from htaflow.model.arguments import checked
+from htaflow.model.errors import BadInputError, kind_of, shown
 from htaflow.model.integer.spiking import MAX_FRACTION, find_leak
 from htaflow.model.integer.steps import MAX_STEPS
 from htaflow.model.network import Accumulate, ArgMax, Encode, Layer, Network, Spiking, Steps
@@ -52,8 +53,9 @@ class _Pair:
     """Whether the weights were given in single precision."""
 
 
+@checked
 def from_snntorch(
-    stack: Mapping[str, Any] | Iterable[Any],
+    stack: Any,
     encode: Encode,
     steps: int,
     *,
@@ -120,6 +122,8 @@ def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
 
 def _from_modules(stack: Any) -> list[_Pair]:
     """Return the pairs in a module or a list of modules."""
+    if not (hasattr(stack, "named_children") or isinstance(stack, Iterable)):
+        raise BadInputError(f"the stack is {kind_of(stack)}; give a module, a list or a state dict")
     found = stack.named_children() if hasattr(stack, "named_children") else enumerate(stack)
     modules = []
     for key, module in found:

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from htaflow.model import network
 from htaflow.model.activation import HTAF
+from htaflow.model.arguments import checked
 from htaflow.model.block import Block, integer_weights, require_finite
 from htaflow.model.integer.spiking import MAX_FRACTION, find_leak
-from htaflow.model.layers import BinaryLinear
+from htaflow.model.integer_linear import IntegerLinear
+from htaflow.model.layers import BinaryLinear, as_inputs
 from htaflow.model.surrogates import Surrogate
 
 _MOMENTUM = 0.1
@@ -31,6 +33,7 @@ class Steps(Block):
     ``coding="split"``.
     """
 
+    @checked
     def __init__(self, steps: int, coding: Literal["direct", "split"] = "direct") -> None:
         super().__init__()
         if steps < 1:
@@ -43,6 +46,8 @@ class Steps(Block):
     def forward(self, bits: Tensor) -> Tensor:
         """Return the frames, step by step."""
         if self.coding == "split":
+            if bits.shape[-1] % self.steps:
+                raise ValueError(f"{bits.shape[-1]} bits are no {self.steps} equal steps")
             return bits.reshape(len(bits), self.steps, -1)
         return bits.unsqueeze(1).expand(-1, self.steps, -1)
 
@@ -63,6 +68,8 @@ class Accumulate(Block):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return the sums."""
+        if values.dim() < 3:
+            raise ValueError(f"it takes steps [N, steps, ...], not {list(values.shape)}")
         return values.sum(dim=1)
 
     def lower(self, name: str) -> network.Accumulate:
@@ -97,9 +104,10 @@ class Spiking(Block):
     variance: Tensor
     batches: Tensor
 
+    @checked
     def __init__(
         self,
-        linear: BinaryLinear,
+        linear: BinaryLinear | IntegerLinear,
         activation: HTAF | Surrogate,
         *,
         beta: float | Tensor = 1.0,
@@ -133,9 +141,12 @@ class Spiking(Block):
 
         In evaluation membranes are in double precision, which holds every integer that they can be.
         """
+        bits = as_inputs(bits, self.linear.in_features)
+        if bits.dim() != 3:
+            raise ValueError(f"it takes steps [N, steps, inputs], not {list(bits.shape)}")
         # Under direct coding all steps have the same sums: they are computed once.
         same = bits.stride(1) == 0
-        acc = F.linear(bits[:, :1] if same else bits, self.linear.weight)
+        acc = F.linear(bits[:, :1] if same else bits, self.linear.weight.to(bits.dtype))
         if self.training:
             self._observe(acc.detach().flatten(0, 1))
         threshold, current = self.integers()
@@ -171,6 +182,8 @@ class Spiking(Block):
         thresholds, currents = (
             tensor.detach().to(torch.int64).numpy() for tensor in self.integers()
         )
+        for label, tensor in zip(("threshold", "current"), self.integers(), strict=True):
+            require_finite(tensor, f"{name}.{label}")
         return network.Spiking(
             name,
             integer_weights(self.linear, name),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from htaflow.model.arguments import checked
 from htaflow.model.assemble import build_model, refine_model
 from htaflow.model.data import load
 from htaflow.model.dataset import Dataset
@@ -22,16 +23,18 @@ from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, network_bytes
 from htaflow.model.progress import Progress, silent
 from htaflow.model.recipe import Recipe, described, network_name, refined_recipe
+from htaflow.model.recipe_check import check_recipe
 from htaflow.model.results import Training, read_json
 from htaflow.model.zoo import ZOO, find_recipe
 
 MODES = ("hard", "smooth")
 
 
+@checked
 def train(
     model: str | Recipe,
     data: str | Path,
-    out: Path,
+    out: str | Path,
     *,
     mode: Literal["hard", "smooth"] = "hard",
     seed: int = 0,
@@ -68,7 +71,9 @@ def train(
             of another training, or training diverged.
         MismatchError: the integer network differs from the hard model: a fault of htaflow.
     """
+    out = Path(out)
     recipe = find_recipe(model) if isinstance(model, str) else model
+    check_recipe(recipe)
     if mode not in MODES:
         raise BadInputError(f"no mode '{mode}'{nearest(mode, MODES)}")
     epochs = recipe.epochs if epochs is None else epochs

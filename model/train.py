@@ -13,6 +13,7 @@ import torch
 
 from htaflow.model.assemble import build_model, refine_model
 from htaflow.model.data import load
+from htaflow.model.data_options import DataOptions
 from htaflow.model.dataset import Dataset
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.exemplars import find_exemplars, load_exemplars, save_exemplars
@@ -27,6 +28,8 @@ from htaflow.model.zoo import ZOO, find_recipe
 
 MODES = ("hard", "smooth")
 
+_AS_IS = DataOptions()
+
 
 def train(
     model: str | Recipe,
@@ -37,11 +40,14 @@ def train(
     seed: int = 0,
     epochs: int | None = None,
     resume: bool = True,
+    options: DataOptions = _AS_IS,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train, lower and prove a model; write ``network.safetensors``, ``test.npz``, ``train.json``.
 
-    For a network with concepts, ``concepts.npz`` has training frames that show what they are.
+    If names, units or an image's shape are known of the features, ``features.json`` has them (see
+    :mod:`htaflow.model.features`). For a network with concepts, ``concepts.npz`` has training
+    frames that show what they are.
     While training, ``checkpoint.safetensors`` is written after each epoch; the next call with the
     same arguments goes on from there, to the same result as without the break. A call whose inputs
     have not changed since ``train.json`` was written returns what is stored there.
@@ -54,6 +60,7 @@ def train(
         seed: of all random numbers, 0 or more.
         epochs: passes over the training frames; by default the recipe's own number.
         resume: whether to use what an earlier call left in ``out``.
+        options: how the data are to be read.
         progress: told one line an epoch, and what happens before and after.
 
     Returns:
@@ -76,7 +83,7 @@ def train(
         raise BadInputError(f"epochs is {epochs}; use at least 1")
     if seed < 0:
         raise BadInputError(f"seed is {seed}; use 0 or more")
-    dataset = load(data, progress)
+    dataset = load(data, progress, options)
     versions = {name: version(name) for name in ("htaflow", "numpy", "torch")}
     configuration: dict[str, Any] = {
         "recipe": described(recipe),
@@ -87,11 +94,21 @@ def train(
         "versions": versions,
     }
     with alone(out, lambda: progress(f"train: waiting for another step in {out}")):
-        return _train(data, out, recipe, dataset, configuration, resume=resume, progress=progress)
+        return _train(
+            str(data),
+            options.given,
+            out,
+            recipe,
+            dataset,
+            configuration,
+            resume=resume,
+            progress=progress,
+        )
 
 
 def _train(
-    data: str | Path,
+    data: str,
+    data_options: dict[str, Any],
     out: Path,
     recipe: Recipe,
     dataset: Dataset,
@@ -108,8 +125,10 @@ def _train(
         stored = _stored(out, inputs)
         if stored is not None:
             progress("train: unchanged")
+            _write_features(out, dataset, stored["network"])
             return stored
-        _refuse_another(out, {"model": recipe.name, "data": str(data), "mode": mode, "seed": seed})
+        wanted = {"model": recipe.name, "data": data, "mode": mode, "seed": seed}
+        _refuse_another(out, {**wanted, "data_options": data_options})
     checkpoints = [out / "checkpoint.safetensors", out / "checkpoint-tables.safetensors"]
     if not resume:
         _remove(checkpoints)
@@ -165,16 +184,22 @@ def _train(
         f"accuracy {100 * golden:.2f} %"
     )
 
-    for told in ("train.json", "concepts.npz"):  # they speak of the files replaced now
+    for told in (
+        "train.json",
+        "concepts.npz",
+        "features.json",
+    ):  # they speak of the files replaced now
         (out / told).unlink(missing_ok=True)
     save_network(network, out / "network.safetensors")
     write_atomic(out / "test.npz", _test_set(dataset))
+    _write_features(out, dataset, network.digest)
     if exemplars is not None:
         save_exemplars(exemplars, network, out / "concepts.npz")
     result = {
         "model": recipe.name,
         "recipe": None if recipe == ZOO.get(recipe.name) else configuration["recipe"],
-        "data": str(data),
+        "data": data,
+        "data_options": data_options,
         "mode": mode,
         "seed": seed,
         "epochs": epochs,
@@ -202,11 +227,26 @@ def _refuse_another(out: Path, wanted: dict[str, Any]) -> None:
     except (OSError, BadInputError):
         return
     for key, value in wanted.items():
-        if stored.get(key, value) != value:
+        was = stored.get(key, {} if key == "data_options" and stored else value)
+        if was != value:
             raise BadInputError(
-                f"{out} holds a network of another training: its {key} is '{stored[key]}', not "
+                f"{out} holds a network of another training: its {key} is '{was}', not "
                 f"'{value}'; use another folder, or replace it with --restart (resume=False)"
             )
+
+
+def _write_features(out: Path, dataset: Dataset, network: str) -> None:
+    """Write what is known of the features to ``features.json``, unless it is there already."""
+    path, facts = out / "features.json", dataset.known.facts(network, dataset.features)
+    if facts is None:
+        path.unlink(missing_ok=True)
+        return
+    try:
+        if read_json(path) == facts:
+            return
+    except BadInputError:
+        pass  # it is damaged, and replaced
+    write_json(path, facts)
 
 
 def _remove(files: list[Path]) -> None:

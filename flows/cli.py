@@ -9,6 +9,7 @@ import importlib.metadata
 import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -178,9 +179,10 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--data",
         metavar="DATA",
-        help="digits, mnist, a folder of MNIST files, or a .npz or .csv file "
-        "(default: digits, for a model of that name)",
+        help="digits, mnist, a folder of MNIST files, a folder or .zip file of class folders with "
+        "PNG or JPEG files, or a .npz or .csv file (default: digits, for a model of that name)",
     )
+    _add_data_options(verb)
     _add_out(verb, "run directory to write (default: runs/MODEL)", required=False)
     verb.add_argument(
         "--mode",
@@ -198,6 +200,52 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     verb.set_defaults(run=_run_train)
 
 
+def _add_data_options(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("how to read the data")
+    group.add_argument("--label", metavar="NAME", help="the column of the class (default: label)")
+    group.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a column to leave out; may be repeated",
+    )
+    group.add_argument(
+        "--scale",
+        type=_positive,
+        metavar="BITS",
+        help="scale and round features to so many bits by the range of the training data; what is "
+        "outside is clipped; RUN/features.json keeps offset and step",
+    )
+    group.add_argument(
+        "--layout",
+        choices=("nchw", "nhwc"),
+        help="of images in a .npz file: channels first, or last "
+        "(default: recognised, or asked for)",
+    )
+    group.add_argument(
+        "--size", type=_size, metavar="HxW", help="resize PNG and JPEG images to this"
+    )
+    group.add_argument(
+        "--many-classes",
+        action="store_true",
+        help="numbers in the label are classes, though they look like a measured quantity",
+    )
+
+
+def _data_options(options: argparse.Namespace) -> Any:
+    from htaflow.model.data_options import DataOptions
+
+    return DataOptions(
+        label=options.label,
+        drop=tuple(options.drop),
+        scale=options.scale,
+        layout=options.layout,
+        size=options.size,
+        many_classes=options.many_classes,
+    )
+
+
 def _run_train(options: argparse.Namespace) -> int:
     from htaflow.model.train import train
 
@@ -209,6 +257,7 @@ def _run_train(options: argparse.Namespace) -> int:
         seed=options.seed,
         epochs=options.epochs,
         resume=not options.restart,
+        options=_data_options(options),
         progress=_show_progress(),
     )
     print(summary.table(summary.train_rows(result)))
@@ -509,6 +558,8 @@ def _run_explain(options: argparse.Namespace) -> int:
         options.directory, options.frame, timeout=options.timeout, progress=_show_progress()
     )
     print(summary.decision_line(result))
+    if line := summary.feature_line(result):
+        print(line)
     print(summary.table(summary.explain_rows(result)))
     return 0
 
@@ -647,6 +698,14 @@ def _positive(text: str) -> int:
     if value == 0:
         raise argparse.ArgumentTypeError("it must be at least 1")
     return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Read the height and width of an image, such as 28x28."""
+    found = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no height and width, such as 28x28")
+    return int(found[1]), int(found[2])
 
 
 def _number(text: str) -> float:

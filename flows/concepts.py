@@ -53,11 +53,12 @@ def draw_concepts(run: Run, network: Network, facts: Facts | None) -> Facts:
     shown += [] if test is None else [test[0]]
     if not shown:
         return drawn
+    shape = run.load_features(network).shape
     black, white = min(int(each.min()) for each in shown), max(int(each.max()) for each in shown)
     if exemplars is not None:
         for kind, places in (("most", exemplars.most), ("least", exemplars.least)):
-            drawn[kind] = [strip(exemplars.frames[row], black, white) for row in places]
+            drawn[kind] = [strip(exemplars.frames[row], black, white, shape) for row in places]
     for frame in (result["frame"] for result in facts["explained"]):
         assert test is not None
-        drawn["frames"][frame] = strip(test[0][frame : frame + 1], black, white)
+        drawn["frames"][frame] = strip(test[0][frame : frame + 1], black, white, shape)
     return drawn

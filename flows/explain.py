@@ -10,8 +10,9 @@ from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
 from htaflow.model.arguments import checked
 from htaflow.model.decision import Head, find_head
 from htaflow.model.errors import BadInputError, MismatchError
+from htaflow.model.features import Features
 from htaflow.model.files import alone, digest, write_json
-from htaflow.model.network import Network
+from htaflow.model.network import IntArray, Network
 from htaflow.model.progress import Progress, silent
 from htaflow.sim.observe import observe
 
@@ -34,7 +35,7 @@ def explain(
         progress: is told what is being done.
 
     Returns:
-        What :func:`describe` returns.
+        What :func:`describe` returns, and as ``features`` what :func:`describe_frame` does.
 
     Raises:
         BadInputError: the network has no concepts, the run lacks something, or there is no such
@@ -90,7 +91,8 @@ def explain(
                 write_json(path, found)
     else:
         progress("explain: unchanged")
-    return describe(network, found, int(labels[frame]), here.class_names(network))
+    told = describe(network, found, int(labels[frame]), here.class_names(network))
+    return {**told, "features": describe_frame(here.load_features(network), frames[frame])}
 
 
 def explained(run: Run, network: Network) -> list[Facts]:
@@ -102,7 +104,8 @@ def explained(run: Run, network: Network) -> list[Facts]:
     test = run.load_test(network) if run.explanations else None
     if test is None:
         return []
-    _, labels = test
+    frames, labels = test
+    known = run.load_features(network)
     head, names, hardware = find_head(network), run.class_names(network), hardware_digest(run)
     found = []
     for path in run.explanations:
@@ -117,7 +120,8 @@ def explained(run: Run, network: Network) -> list[Facts]:
         ):
             again = f"htaflow explain {shlex.quote(str(run.path))} --frame N"
             raise BadInputError(f"{path}: it is damaged; delete it, or run '{again}' again")
-        found.append(describe(network, stored, int(labels[frame]), names))
+        told = describe(network, stored, int(labels[frame]), names)
+        found.append({**told, "features": describe_frame(known, frames[frame])})
     return found
 
 
@@ -152,6 +156,17 @@ def describe(network: Network, found: Facts, label: int, classes: list[str]) -> 
         ],
         "classes": classes,
     }
+
+
+def describe_frame(known: Features, frame: IntArray) -> list[Facts]:
+    """Return name and value, in the user's units, of each feature of a frame of named features.
+
+    Of frames whose features have no names, such as images, nothing.
+    """
+    if known.names is None:
+        return []
+    values = known.values(frame)
+    return [{"name": known.name(index), "value": value} for index, value in enumerate(values)]
 
 
 def _adds_up(found: Facts, frame: int, head: Head) -> bool:

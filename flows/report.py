@@ -14,11 +14,13 @@ from markupsafe import Markup
 
 from htaflow.flows.concepts import collect_concepts, draw_concepts
 from htaflow.flows.drawing import describe_fan_in, draw_curves, draw_network
+from htaflow.flows.features import describe_features
 from htaflow.flows.parameters import kind, parameters, spikes
 from htaflow.flows.proof.certificates import certificates
 from htaflow.flows.rerun import STEPS, command_lines
 from htaflow.flows.rundir import Run, read_result, unchanged
 from htaflow.flows.seeds import spread
+from htaflow.flows.summary import feature_line
 from htaflow.model import golden
 from htaflow.model.arguments import checked
 from htaflow.model.files import alone, digest, to_json, write_together
@@ -103,6 +105,7 @@ def collect(run: Run, network: Network) -> Facts:
             "feature_bits": network.encode.feature_bits,
             "layers": _describe(run, network),
         },
+        "features": describe_features(run.load_features(network)),
         **{name: results[name] for name in STEPS},
         "levels": _levels(run, network, results),
         "accuracy": accuracy,
@@ -258,6 +261,7 @@ def render(
         "number": _number,
         "resources": _resources,
         "spread": spread,
+        "feature_line": feature_line,
     }
     history = (facts["training"] or {}).get("history") or []
     return environment.from_string(_template()).render(

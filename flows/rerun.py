@@ -33,7 +33,7 @@ def command_lines(
         line = ["train", training.get("model"), "--data", training.get("data"), "--out", where]
         for option in ("mode", "seed", "epochs"):
             line += [f"--{option}", training.get(option)]
-        lines.append(line)
+        lines.append(line + _data_options(training.get("data_options") or {}))
     if rtl:
         lines.append(["convert", where, *_convert_options(rtl)])
     if verification := results["verification"]:
@@ -56,6 +56,22 @@ def command_lines(
         *([f"# {left} more explained frames are left out here"] if left > 0 else []),
         _command(["report", where]),
     ]
+
+
+def _data_options(given: Facts) -> list[Any]:
+    """Return the options that say how the data were read; ``given`` is as in ``train.json``."""
+    options: list[Any] = []
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if name == "drop":
+            options += [f"{option}={column}" for column in value]
+        elif name == "size":
+            options += [option, "x".join(map(str, value))]
+        elif value is True:
+            options.append(option)
+        else:
+            options.append(f"{option}={value}")
+    return options
 
 
 def _command(words: Sequence[Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from htaflow.model.arrays import read_npz
 from htaflow.model.errors import BadInputError
+from htaflow.model.features import FeatureFacts, Features, read_facts
 from htaflow.model.files import digest
 from htaflow.model.netfile import load_network
 from htaflow.model.network import IntArray, Network
@@ -74,6 +75,11 @@ class Run:
         """Training frames that show what the network's concepts are, if it has some."""
         return self.path / "concepts.npz"
 
+    @property
+    def features(self) -> Path:
+        """Names, units and places of the network's features, if they are known."""
+        return self.path / "features.json"
+
     def explanation(self, frame: int) -> Path:
         """Why the hardware decided as it did on one test frame."""
         return self.path / "explain" / f"frame-{frame}.json"
@@ -136,6 +142,21 @@ class Run:
         if names is None or len(names) != count:
             return [str(index) for index in range(count)]
         return list(names)
+
+    def load_features(self, network: Network) -> Features:
+        """Return what is known of the features of ``network`` beside their numbers.
+
+        Nothing is, if there is no ``features.json`` or it is another network's. Raises
+        ``BadInputError`` if it is damaged.
+        """
+        facts = read_result(self.features, FeatureFacts)
+        if facts is None or facts["network"] != network.digest:
+            return Features()
+        try:
+            return read_facts(facts, network.encode.features)
+        except ValueError as error:
+            again = "delete it, and train again for another"
+            raise BadInputError(f"{self.features}: {error}; {again}") from None
 
     def load_test(self, network: Network | None = None) -> tuple[IntArray, IntArray] | None:
         """Return the test set ``(x [N, features], y [N])``, or ``None`` if the run has none.

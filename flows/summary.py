@@ -156,6 +156,16 @@ def decision_line(result: Mapping[str, Any]) -> str:
     )
 
 
+def feature_line(result: Mapping[str, Any], most: int = 12) -> str | None:
+    """Return a frame's features by name, in the user's units: the first of them, if it has many."""
+    features = result["features"]
+    if not features:
+        return None
+    told = [f"{each['name']} {each['value']:.6g}" for each in features[:most]]
+    left = len(features) - len(told)
+    return "features: " + ", ".join(told) + (f", and {left} more" if left else "")
+
+
 def explain_rows(result: Mapping[str, Any]) -> Rows:
     """What each concept added to the class's score, against its rival's; the largest first.
 

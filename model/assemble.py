@@ -57,9 +57,10 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
             width = width // recipe.steps if rate else width
         shape: tuple[int, ...] = (width,)
         if is_image:
-            side = math.isqrt(dataset.features)
-            shape = (width // dataset.features, side, side)
-            blocks["image"] = Unflatten((shape[0], side, side))
+            assert dataset.image_shape is not None
+            channels, rows, columns = dataset.image_shape
+            image = (width // dataset.features * channels, rows, columns)
+            shape, blocks["image"] = image, Unflatten(image)
         for index, layer in enumerate(recipe.hidden, 1):
             if not isinstance(layer, Conv | Pool) and len(shape) == 3:
                 blocks["flat"] = Flatten()
@@ -96,7 +97,7 @@ def _encoder(recipe: Recipe, dataset: Dataset) -> Encoder | Quantiser:
     """Return the first block: comparisons, or features as they are but for their low bits."""
     frame = dataset.features, dataset.feature_bits, dataset.signed
     if isinstance(recipe.hidden[0], Conv | Pool):
-        _check_square(recipe, dataset)
+        _check_image(recipe, dataset)
         return Encoder(*frame, *image_thresholds(dataset.x_train, recipe.thresholds))
     if recipe.feature_bits is not None:
         return Quantiser(*frame, recipe.feature_bits)
@@ -105,13 +106,13 @@ def _encoder(recipe: Recipe, dataset: Dataset) -> Encoder | Quantiser:
     return Encoder(*frame, *choose_thresholds(dataset.x_train, recipe.thresholds, recipe.encoding))
 
 
-def _check_square(recipe: Recipe, dataset: Dataset) -> None:
-    """Raise ``BadInputError`` if a dataset's frames are no square images."""
-    side = math.isqrt(dataset.features)
-    if side * side != dataset.features:
+def _check_image(recipe: Recipe, dataset: Dataset) -> None:
+    """Raise ``BadInputError`` if a dataset's frames are no images, and cannot be square ones."""
+    if dataset.image_shape is None:
         raise BadInputError(
-            f"model '{recipe.name}' takes square images, and {dataset.features} features are none; "
-            "use a model without convolutions, such as 'table'"
+            f"model '{recipe.name}' takes square images, and {dataset.features} features are "
+            "none; give others as [N, channels, height, width] or as files, or use a model without "
+            "convolutions, such as 'table'"
         )
 
 
@@ -135,13 +136,13 @@ def _block(
     else:
         channels, padding = -(-layer.channels // even) * even, layer.padding
         block = _convolution(shape[0], channels, layer, activation)
-    side = (shape[1] + 2 * padding - layer.kernel) // layer.stride + 1
-    if side < 1:
+    sides = [(side + 2 * padding - layer.kernel) // layer.stride + 1 for side in shape[1:]]
+    if min(sides) < 1:
         raise BadInputError(
-            f"it has no window: an image of {shape[1]} x {shape[1]} pixels is too small for a "
+            f"it has no window: an image of {shape[1]} x {shape[2]} pixels is too small for a "
             f"kernel of {layer.kernel} with padding {padding}; use larger images, or fewer layers"
         )
-    return block, (channels, side, side)
+    return block, (channels, *sides)
 
 
 def _convolution(inputs: int, channels: int, layer: Conv, activation: HTAF) -> BinaryConv2d:

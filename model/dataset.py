@@ -1,14 +1,19 @@
 """Labelled frames for training and testing, checked once, whatever they came from."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from htaflow.model.cells import SCALING
 from htaflow.model.errors import BadInputError
+from htaflow.model.features import Features, Shape
 from htaflow.model.files import digest
 from htaflow.model.network import MAX_FEATURE_BITS, MAX_FEATURES, IntArray, Values
+from htaflow.model.progress import Progress, silent
+from htaflow.model.scale import LARGEST, fit_scale
 
 Array = npt.NDArray[Any]
 
@@ -26,7 +31,8 @@ class Dataset:
 
     ``x_train`` and ``x_test`` are integers ``[N, features]`` of ``feature_bits`` bits, two's
     complement if ``signed``; ``y_train`` and ``y_test`` are int64 ``[N]``, indices into
-    ``classes``, the names of the classes.
+    ``classes``, the names of the classes. ``known`` is what people need to read the features; of
+    it, ``digest`` holds the shape of images, and it says nothing of names and units.
     """
 
     name: str
@@ -37,10 +43,13 @@ class Dataset:
     feature_bits: int
     signed: bool
     classes: tuple[str, ...]
+    known: Features = field(default_factory=Features)
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         parts: list[str | bytes] = [repr((self.feature_bits, self.signed, self.classes))]
+        if self.image_shape != _square(self.features):
+            parts.append(repr(self.image_shape))
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             parts += [repr(array.shape), array.astype("<i4").tobytes()]
         object.__setattr__(self, "digest", digest(*parts))
@@ -50,9 +59,28 @@ class Dataset:
         """Number of features of a frame."""
         return int(self.x_train.shape[1])
 
+    @property
+    def image_shape(self) -> Shape | None:
+        """Channels, height and width of the image that a frame is, or may be if it is square."""
+        return self.known.shape or _square(self.features)
+
+
+def _square(features: int) -> Shape | None:
+    """Return the shape of a grey square image of so many pixels, if there is one."""
+    side = math.isqrt(features)
+    return (1, side, side) if side * side == features else None
+
 
 def make_dataset(
-    name: str, where: str, train: tuple[Array, Array], test: tuple[Array, Array]
+    name: str,
+    where: str,
+    train: tuple[Array, Array],
+    test: tuple[Array, Array],
+    *,
+    known: Features | None = None,
+    scale: int | None = None,
+    least_bits: int = 1,
+    progress: Progress = silent,
 ) -> Dataset:
     """Check frames and labels, and return them as a :class:`Dataset`.
 
@@ -60,52 +88,73 @@ def make_dataset(
         name: what the dataset is called.
         where: what errors call it, e.g. a file name.
         train: (frames ``[N, ...]``, labels ``[N]``) to learn from; the frames' further axes are
-            flattened, and their numbers must be whole; labels are integers or text.
+            flattened, and their numbers must be whole unless ``scale`` is given; labels are
+            integers or text.
         test: the same to test on, with the same features.
+        known: names of the features, and the shape of images.
+        scale: bits to which features are scaled by the range of the training frames: each for
+            itself, of an image all pixels of a channel alike.
+        least_bits: of a feature, whatever the largest is.
+        progress: told of the scaling.
 
     Raises:
         BadInputError: says what is wrong with which frame.
     """
-    x_train, y_train = _checked(f"{where}, training frames", *train)
-    x_test, y_test = _checked(f"{where}, test frames", *test)
-    if x_train.shape[1] != x_test.shape[1]:
+    known = known or Features()
+    scaled = scale is not None
+    flat_train, y_train = _checked(f"{where}, training frames", *train, scaled=scaled)
+    flat_test, y_test = _checked(f"{where}, test frames", *test, scaled=scaled)
+    if flat_train.shape[1] != flat_test.shape[1]:
         raise BadInputError(
-            f"{where}: training frames have {x_train.shape[1]} features, test frames "
-            f"{x_test.shape[1]}; give both the same"
+            f"{where}: training frames have {flat_train.shape[1]} features, test frames "
+            f"{flat_test.shape[1]}; give both the same"
         )
     if y_train.dtype.kind != y_test.dtype.kind:
         raise BadInputError(
             f"{where}: labels are {y_train.dtype} in training frames and {y_test.dtype} in test "
             "frames; give both the same"
         )
-    known = np.unique(y_train)
-    if len(known) < 2:
+    classes = np.unique(y_train)
+    if len(classes) < 2:
         raise BadInputError(
-            f"{where}: all training frames are of class '{known[0]}'; give at least two classes"
+            f"{where}: all training frames are of class '{classes[0]}'; give at least two classes"
         )
-    unknown = np.flatnonzero(~np.isin(y_test, known))
+    unknown = np.flatnonzero(~np.isin(y_test, classes))
     if len(unknown):
         raise BadInputError(
             f"{where}: test frame {unknown[0]} is of class '{y_test[unknown[0]]}', which no "
             "training frame has; add such frames to the training set"
         )
+    if scale is None:
+        x_train, x_test = flat_train.astype(np.int32), flat_test.astype(np.int32)
+    else:
+        shared = 1 if known.shape is None else known.shape[1] * known.shape[2]
+        made = fit_scale(flat_train, scale, shared)
+        known, least_bits = replace(known, scale=made), scale
+        x_train = made.encode(flat_train)
+        x_test, clipped = made.encode_and_count(flat_test)
+        progress(
+            f"features are scaled to {scale} bits by the range of the training frames; of "
+            f"{x_test.size} test values, {clipped} lie outside and are clipped"
+        )
     low = int(min(x_train.min(), x_test.min()))
     high = int(max(x_train.max(), x_test.max()))
-    width = Values((1,), min(low, 0), max(high, 0)).width
+    width = max(least_bits, Values((1,), min(low, 0), max(high, 0)).width)
     if width > MAX_FEATURE_BITS:
         raise BadInputError(
             f"{where}: features are in {low}..{high}, which takes {width} bits; "
-            f"scale them to at most {MAX_FEATURE_BITS} bits"
+            f"scale them to at most {MAX_FEATURE_BITS} bits, as --scale {MAX_FEATURE_BITS} does"
         )
     return Dataset(
         name,
         x_train,
-        np.searchsorted(known, y_train).astype(np.int64),
+        np.searchsorted(classes, y_train).astype(np.int64),
         x_test,
-        np.searchsorted(known, y_test).astype(np.int64),
+        np.searchsorted(classes, y_test).astype(np.int64),
         width,
         low < 0,
-        tuple(str(label) for label in known),
+        tuple(str(label) for label in classes),
+        known,
     )
 
 
@@ -124,8 +173,11 @@ def split(x: Array, y: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]
     return (x[~test], y[~test]), (x[test], y[test])
 
 
-def _checked(where: str, x: Array, y: Array) -> tuple[IntArray, Array]:
-    """Return frames as int32 ``[N, features]`` and labels ``[N]``, or raise ``BadInputError``."""
+def _checked(where: str, x: Array, y: Array, *, scaled: bool) -> tuple[Array, Array]:
+    """Return frames as ``[N, features]`` and labels ``[N]``, or raise ``BadInputError``.
+
+    Features are whole numbers of few bits, unless they are to be ``scaled``.
+    """
     if y.ndim != 1 or x.ndim < 2 or len(x) != len(y):
         raise BadInputError(
             f"{where}: frames have shape {list(x.shape)} and labels {list(y.shape)}; "
@@ -150,10 +202,13 @@ def _checked(where: str, x: Array, y: Array) -> tuple[IntArray, Array]:
         flat = flat.astype(np.float32)  # it does not hold the limits
     if flat.dtype.kind == "f":
         _require(np.isfinite(flat), flat, where, "replace it or drop the frame")
-        _require(flat == np.floor(flat), flat, where, SCALING)
-    limit = 1 << MAX_FEATURE_BITS
-    _require((-limit < flat) & (flat < limit), flat, where, f"scale to {MAX_FEATURE_BITS} bits")
-    return flat.astype(np.int32), y
+        if not scaled:
+            _require(flat == np.floor(flat), flat, where, SCALING)
+    limit = LARGEST if scaled else 1 << MAX_FEATURE_BITS
+    fix = f"scale to {MAX_FEATURE_BITS} bits, as --scale {MAX_FEATURE_BITS} does"
+    if not scaled or flat.dtype.kind == "f":
+        _require((-limit < flat) & (flat < limit), flat, where, fix)
+    return flat, y
 
 
 def _checked_labels(where: str, y: Array) -> Array:
@@ -172,13 +227,6 @@ def _checked_labels(where: str, y: Array) -> Array:
     if y.max() > np.iinfo(np.int64).max:
         raise BadInputError(f"{where}: label {y.max()} does not fit 64 bits; use smaller numbers")
     return y.astype(np.int64)
-
-
-SCALING = (
-    "features must be whole numbers: scale and round them, e.g. round((x - min) / (max - min) "
-    "* 255) with min and max of the training data, and scale what the hardware is fed the same way"
-)
-"""What to do about real-valued features."""
 
 
 def _require(good: Array, flat: Array, where: str, fix: str) -> None:

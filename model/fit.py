@@ -24,6 +24,7 @@ from htaflow.model.checkpoint import Progressed, load_checkpoint, save_checkpoin
 from htaflow.model.dataset import Dataset
 from htaflow.model.encode import Encoder, Quantiser
 from htaflow.model.errors import BadInputError
+from htaflow.model.features import Shape
 from htaflow.model.integer_linear import IntegerLinear
 from htaflow.model.layers import SparseBinaryLinear
 from htaflow.model.network import IntArray
@@ -67,7 +68,9 @@ def fit(
     Raises:
         BadInputError: the checkpoint cannot be continued; the loss or a parameter is not finite.
     """
-    draw = _Frames(model.encoder, dataset.x_train, recipe.shift, recipe.centred)
+    draw = _Frames(
+        model.encoder, dataset.x_train, dataset.image_shape, recipe.shift, recipe.centred
+    )
     x_test = encode(model.encoder, dataset.x_test)
     y_train, y_test = torch.from_numpy(dataset.y_train), torch.from_numpy(dataset.y_test)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
@@ -162,29 +165,33 @@ def calibrate(model: BinaryNetwork, bits: Tensor) -> None:
 
 
 class _Frames:
-    """Encoded training frames; where they are square images, moved at random by up to ``shift``.
+    """Encoded training frames; where they are images, moved at random by up to ``shift``.
 
     A share ``centred`` of them stays, and of the others some, by chance.
     """
 
     def __init__(
-        self, encoder: Encoder | Quantiser, frames: IntArray, shift: int, centred: float
+        self,
+        encoder: Encoder | Quantiser,
+        frames: IntArray,
+        shape: Shape | None,
+        shift: int,
+        centred: float,
     ) -> None:
-        side = math.isqrt(frames.shape[1])
         self._encoder = encoder
         self._centred = centred
-        if shift == 0 or side * side != frames.shape[1]:
+        if shift == 0 or shape is None:
             self._bits, self._maps = encode(encoder, frames), None
             return
         # One more feature, always 0, is what moves in from outside the image.
         padded = np.pad(frames, ((0, 0), (0, 1)))
         narrow = np.uint8 if frames.min() >= 0 and frames.max() < 256 else np.int32
         self._bits = torch.from_numpy(padded.astype(narrow))
-        image = np.pad(
-            np.arange(side * side).reshape(side, side), shift, constant_values=side * side
-        )
+        features, (_, height, width) = frames.shape[1], shape
+        around = ((0, 0), (shift, shift), (shift, shift))
+        image = np.pad(np.arange(features).reshape(shape), around, constant_values=features)
         steps = range(2 * shift + 1)
-        moved = [image[y : y + side, x : x + side].ravel() for y in steps for x in steps]
+        moved = [image[:, y : y + height, x : x + width].ravel() for y in steps for x in steps]
         self._maps = torch.from_numpy(np.stack(moved))
 
     def __call__(self, batch: Tensor, numbers: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from htaflow.model.arrays import MAX_BYTES
 from htaflow.model.dataset import Dataset, make_dataset
 from htaflow.model.errors import BadInputError
+from htaflow.model.features import Features
 
 _GZIP = b"\x1f\x8b"
 _UNSIGNED_BYTES = 8
@@ -64,6 +65,15 @@ def _read(path: Path, file: BufferedIOBase, axes: int) -> npt.NDArray[np.uint8]:
     return np.frombuffer(bytes(content), np.uint8).reshape(shape)
 
 
+def is_idx_folder(folder: Path) -> bool:
+    """Whether any of MNIST's four files is in ``folder``."""
+    return any(
+        _there(folder, f"{part}-{what}", axes)
+        for part in ("train", "t10k")
+        for what, axes in (("images", 3), ("labels", 1))
+    )
+
+
 def load_idx_folder(folder: Path, name: str) -> Dataset:
     """Return the dataset of the four IDX files in ``folder`` (or its ``raw`` or ``MNIST/raw``).
 
@@ -77,15 +87,29 @@ def load_idx_folder(folder: Path, name: str) -> Dataset:
         )
         for part in ("train", "t10k")
     )
-    return make_dataset(name, str(folder), train, test)
+    shape = (1, *train[0].shape[1:])
+    known = Features(shape=shape) if len(shape) == 3 and train[0].size and test[0].size else None
+    return make_dataset(name, str(folder), train, test, known=known)
 
 
 def _find(folder: Path, stem: str, axes: int) -> Path:
-    names = [f"{stem}{dot}idx{axes}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
+    found = _there(folder, stem, axes)
+    if found is None:
+        raise BadInputError(
+            f"{folder}: lacks {_names(stem, axes)[0]} (or .gz); a folder of data holds MNIST's "
+            "four IDX files"
+        )
+    return found
+
+
+def _there(folder: Path, stem: str, axes: int) -> Path | None:
+    """Return the file of that name, if it is there."""
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
-        for name in names:
+        for name in _names(stem, axes):
             if (place / name).is_file():
                 return place / name
-    raise BadInputError(
-        f"{folder}: lacks {names[0]} (or .gz); a folder of data holds MNIST's four IDX files"
-    )
+    return None
+
+
+def _names(stem: str, axes: int) -> list[str]:
+    return [f"{stem}{dot}idx{axes}-ubyte{end}" for dot in "-." for end in ("", ".gz")]

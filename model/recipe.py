@@ -117,7 +117,7 @@ class Recipe:
         batch: frames a step.
         learning_rate: Adam's, at the start; it falls to 0 as a half cosine.
         noise: share of the encoded bits that is flipped in training, anew in each step.
-        shift: pixels by which frames that are square images are moved at random in training.
+        shift: pixels by which frames that are images are moved at random in training.
         centred: share of such frames that are not moved.
         rewiring: share of the neurons of truth tables that try another input, twice an epoch, at
             the start of training; see :mod:`htaflow.model.rewire`.

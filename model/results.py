@@ -26,6 +26,7 @@ class Training(TypedDict):
     model: NotRequired[str]
     recipe: NotRequired[dict[str, Any] | None]
     data: NotRequired[str]
+    data_options: NotRequired[dict[str, Any]]
     mode: NotRequired[str]
     seed: NotRequired[int]
     epochs: NotRequired[int]

@@ -14,10 +14,11 @@ import torch
 from htaflow.model.arguments import checked
 from htaflow.model.assemble import build_model, refine_model
 from htaflow.model.data import load
+from htaflow.model.data_options import DataOptions
 from htaflow.model.dataset import Dataset
 from htaflow.model.errors import BadInputError, nearest
 from htaflow.model.exemplars import exemplars_bytes, find_exemplars, load_exemplars
-from htaflow.model.files import alone, digest, to_json, write_together
+from htaflow.model.files import alone, digest, to_json, write_json, write_together
 from htaflow.model.fit import accuracy, calibrate, encode, fit
 from htaflow.model.lower import lower, prove
 from htaflow.model.netfile import load_network, network_bytes
@@ -28,6 +29,8 @@ from htaflow.model.results import Training, read_json
 from htaflow.model.zoo import ZOO, find_recipe
 
 MODES = ("hard", "smooth")
+
+_AS_IS = DataOptions()
 
 
 @checked
@@ -40,11 +43,14 @@ def train(
     seed: int = 0,
     epochs: int | None = None,
     resume: bool = True,
+    options: DataOptions = _AS_IS,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train, lower and prove a model; write ``network.safetensors``, ``test.npz``, ``train.json``.
 
-    For a network with concepts, ``concepts.npz`` has training frames that show what they are.
+    If names, units or an image's shape are known of the features, ``features.json`` has them (see
+    :mod:`htaflow.model.features`). For a network with concepts, ``concepts.npz`` has training
+    frames that show what they are.
     While training, ``checkpoint.safetensors`` is written after each epoch; the next call with the
     same arguments goes on from there, to the same result as without the break. A call whose inputs
     have not changed since ``train.json`` was written returns what is stored there.
@@ -57,6 +63,7 @@ def train(
         seed: of all random numbers, 0 or more.
         epochs: passes over the training frames; by default the recipe's own number.
         resume: whether to use what an earlier call left in ``out``.
+        options: how the data are to be read.
         progress: told one line an epoch, and what happens before and after.
 
     Returns:
@@ -81,7 +88,7 @@ def train(
         raise BadInputError(f"epochs is {epochs}; use at least 1")
     if seed < 0:
         raise BadInputError(f"seed is {seed}; use 0 or more")
-    dataset = load(data, progress)
+    dataset = load(data, progress, options)
     versions = {name: version(name) for name in ("htaflow", "numpy", "torch")}
     configuration: dict[str, Any] = {
         "recipe": described(recipe),
@@ -92,11 +99,21 @@ def train(
         "versions": versions,
     }
     with alone(out, lambda: progress(f"train: waiting for another step in {out}")):
-        return _train(data, out, recipe, dataset, configuration, resume=resume, progress=progress)
+        return _train(
+            str(data),
+            options.given,
+            out,
+            recipe,
+            dataset,
+            configuration,
+            resume=resume,
+            progress=progress,
+        )
 
 
 def _train(
-    data: str | Path,
+    data: str,
+    data_options: dict[str, Any],
     out: Path,
     recipe: Recipe,
     dataset: Dataset,
@@ -113,8 +130,10 @@ def _train(
         stored = _stored(out, inputs)
         if stored is not None:
             progress("train: unchanged")
+            _write_features(out, dataset, stored["network"])
             return stored
-        _refuse_another(out, {"model": recipe.name, "data": str(data), "mode": mode, "seed": seed})
+        wanted = {"model": recipe.name, "data": data, "mode": mode, "seed": seed}
+        _refuse_another(out, {**wanted, "data_options": data_options})
     checkpoints = [out / "checkpoint.safetensors", out / "checkpoint-tables.safetensors"]
     if not resume:
         _remove(checkpoints)
@@ -174,7 +193,8 @@ def _train(
     result = {
         "model": recipe.name,
         "recipe": None if recipe == ZOO.get(recipe.name) else configuration["recipe"],
-        "data": str(data),
+        "data": data,
+        "data_options": data_options,
         "mode": mode,
         "seed": seed,
         "epochs": epochs,
@@ -190,14 +210,18 @@ def _train(
         "test_digest": digest(test_set),
         "inputs": inputs,
     }
-    files = {
+    files: dict[Path, str | bytes] = {
         out / "network.safetensors": network_bytes(network),
         out / "test.npz": test_set,
     }
     if exemplars is not None:
         files[out / "concepts.npz"] = exemplars_bytes(exemplars, network)
+    facts = dataset.known.facts(network.digest, dataset.features)
+    if facts is not None:
+        files[out / "features.json"] = to_json(facts)
     write_together({**files, out / "train.json": to_json(result)})
-    _remove([out / "concepts.npz"] if exemplars is None else [])  # of the network before
+    before = (out / "concepts.npz", out / "features.json")  # of the network before, if not written
+    _remove([path for path in before if path not in files])
     _remove(checkpoints)
     return result
 
@@ -209,11 +233,26 @@ def _refuse_another(out: Path, wanted: dict[str, Any]) -> None:
     except (OSError, BadInputError):
         return
     for key, value in wanted.items():
-        if stored.get(key, value) != value:
+        was = stored.get(key, {} if key == "data_options" and stored else value)
+        if was != value:
             raise BadInputError(
-                f"{out} holds a network of another training: its {key} is '{stored[key]}', not "
+                f"{out} holds a network of another training: its {key} is '{was}', not "
                 f"'{value}'; use another folder, or replace it with --restart (resume=False)"
             )
+
+
+def _write_features(out: Path, dataset: Dataset, network: str) -> None:
+    """Write what is known of the features to ``features.json``, unless it is there already."""
+    path, facts = out / "features.json", dataset.known.facts(network, dataset.features)
+    if facts is None:
+        path.unlink(missing_ok=True)
+        return
+    try:
+        if read_json(path) == facts:
+            return
+    except BadInputError:
+        pass  # it is damaged, and replaced
+    write_json(path, facts)
 
 
 def _remove(files: list[Path]) -> None:

@@ -57,15 +57,18 @@ def describe_wide(interface: Mapping[str, Any], *, bus_chosen: bool) -> list[str
 
 
 def describe_odd(interface: Mapping[str, Any]) -> list[str]:
-    """Return in words which buses are not 1, 2, 4, 8... bytes wide, and what to do."""
+    """Return in words which buses are not 1, 2, 4, 8... bytes wide, and what to do.
+
+    Nothing is said of those that are too wide anyway.
+    """
     widths = {"s_axis_tdata": interface["bus_bits"], "m_axis_tdata": interface["output_bits"]}
-    odd = {name: bits for name, bits in widths.items() if bits & (bits - 1)}
+    odd = {name: bits for name, bits in widths.items() if bits & (bits - 1) and bits < COMMON_BITS}
     if not odd:
         return []
     told = ", ".join(f"{name} ({bits // 8} bytes)" for name, bits in odd.items())
     return [
-        f"Not a power of two bytes wide, as DMA engines want it: {told}. Connect each to the "
-        "low bits of a wider bus, and pad the result with zeroes."
+        f"Not a power of two bytes wide, as DMA engines want it: {told}; connect it to the low "
+        "bits of a wider bus, and pad a result with zeroes"
     ]
 
 

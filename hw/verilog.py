@@ -169,7 +169,7 @@ def _wrap(sentences: Sequence[str]) -> list[str]:
     """Return each sentence as lines of a comment."""
     lines = []
     for sentence in sentences:
-        lines += textwrap.wrap(sentence, 90, subsequent_indent="  ")
+        lines += textwrap.wrap(f"{sentence}.", 90, subsequent_indent="  ")
     return lines
 
 

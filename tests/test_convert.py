@@ -90,7 +90,7 @@ def test_a_bus_wider_than_common_ip_takes_is_told_with_one_to_use_and_its_cycles
     assert "s_axis_tdata has 1600 bits" in told and "--bus 512 " in told
     header = " ".join(run.verilog.read_text()[:4000].replace("\n//", "").split())
     assert told.removeprefix("convert: ") in header
-    assert "Not a power of two bytes wide, as DMA engines want it: s_axis_tdata (200" in header
+    assert "Not a power of two" not in header
     convert(run.path, progress=said.append)
     assert said[-2:] == ["convert: unchanged", told]
 
@@ -112,6 +112,18 @@ def test_a_bus_that_was_chosen_is_nobodys_business(tmp_path: Path) -> None:
     said: list[str] = []
     convert(run.path, bus_bits=1024, progress=said.append)
     assert not any("tdata" in line for line in said)
+
+
+def test_a_width_that_is_no_power_of_two_is_told_in_the_header_alone(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    save_network(random_network(np.random.default_rng(1), features=6, feature_bits=4), run.network)
+    said: list[str] = []
+    convert(run.path, progress=said.append)
+    header = run.verilog.read_text()[:4000]
+    assert (
+        "// Not a power of two bytes wide, as DMA engines want it: s_axis_tdata (3 bytes)" in header
+    )
+    assert not any("power of two" in line for line in said)
 
 
 def test_a_result_wider_than_common_ip_takes_is_told(tmp_path: Path) -> None:

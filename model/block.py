@@ -183,7 +183,8 @@ class GroupSum(Block):
         """Return the votes, ``[N, classes]``."""
         if bits.shape[-1] % self.classes:
             raise ValueError(f"{bits.shape[-1]} bits are no {self.classes} equal groups")
-        return bits.reshape(*bits.shape[:-1], self.classes, -1).sum(dim=-1)
+        own = bits.shape[-1] // self.classes
+        return bits.reshape(*bits.shape[:-1], self.classes, own).sum(dim=-1)
 
     def lower(self, name: str) -> network.GroupSum:
         """Return the same votes as an integer layer."""

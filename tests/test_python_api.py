@@ -10,11 +10,14 @@ from torch import nn
 
 from htaflow.flows.bisect import bisect
 from htaflow.flows.build import build
+from htaflow.flows.builds import build_all
 from htaflow.flows.check import check
 from htaflow.flows.convert import convert
 from htaflow.flows.explain import explain
 from htaflow.flows.formal import prove as prove_run
 from htaflow.flows.levels import verify
+from htaflow.flows.mutation.mutate import mutate
+from htaflow.flows.rebuild import rebuild
 from htaflow.flows.report import report
 from htaflow.model import golden
 from htaflow.model.activation import HTAF
@@ -466,3 +469,23 @@ def test_what_integer_networks_and_seeds_cannot_be_is_refused(call, words):
 def test_numbers_with_which_nothing_can_be_trained_are_refused(change, words):
     with pytest.raises(BadInputError, match=f"recipe 'digits'.*{words}"):
         check_recipe(replace(find_recipe("digits"), **change))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_frames_have_no_scores(kind):
+    assert model(kind).eval()(torch.zeros(0, 18, dtype=torch.int)).shape[0] == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda run: mutate(run),
+        lambda run: build_all(run, ["icebreaker"]),
+        lambda run: rebuild(run, "icebreaker"),
+    ],
+)
+def test_what_stands_behind_the_options_of_verbs_takes_text_too(call, tmp_path):
+    with pytest.raises(BadInputError, match="there is no"):
+        call(str(tmp_path / "none"))
+    with pytest.raises(BadInputError, match="run is None; use a str or a Path"):
+        call(None)

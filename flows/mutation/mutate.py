@@ -19,6 +19,7 @@ from htaflow.flows.mutation.judge import cycles_a_frame
 from htaflow.flows.mutation.mutants import Job, Worker, judge_all
 from htaflow.flows.rundir import Run, source_digest, unchanged
 from htaflow.flows.tools import find_tool
+from htaflow.model.arguments import checked
 from htaflow.model.errors import BadInputError, MismatchError
 from htaflow.model.files import alone, digest, write_json
 from htaflow.model.progress import Progress, silent
@@ -46,8 +47,9 @@ CORRUPTED_WORDS = 4
 Facts = dict[str, Any]
 
 
+@checked
 def mutate(
-    run: Path,
+    run: str | Path,
     *,
     mutants: int = MUTANTS,
     seed: int = 0,
@@ -82,6 +84,7 @@ def mutate(
     """
     if mutants < 1:
         raise BadInputError(f"{mutants} mutants cannot be judged; ask for at least 1")
+    run = Path(run)
     here = Run(run)
     network = here.load_network()
     interface = read_interface(run, network)

@@ -12,25 +12,24 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from htaflow.hw.component import LayerComponent
-from htaflow.hw.cut import cut
-from htaflow.hw.cut import depth as logic_depth
-from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
-from htaflow.hw.image import Gatherer, Serialiser
-from htaflow.hw.known import Known
-from htaflow.hw.layout import InputLayout, layouts
-from htaflow.hw.logic import Logic
-from htaflow.hw.lookup import lookup_logic
-from htaflow.hw.schedule import Schedule, schedule
-from htaflow.hw.spiking import Membranes, sums_name
-from htaflow.hw.stage import CHAIN, Stage, Tap, chain_instance, chain_modules
-from htaflow.hw.steps import StepAccumulator, StepPresenter
-from htaflow.hw.target import PORTABLE, Target
-from htaflow.hw.vote import argmax_logic, group_sum_logic
-from htaflow.hw.weighted import sums_logic
-from htaflow.hw.window import Windows, pool_logic
-from htaflow.model.errors import BadInputError, nearest
-from htaflow.model.network import (
+from htaflow.hw.layers.encode import BeatEncoder, FrameEncoder, beat_layout
+from htaflow.hw.layers.image import Deserialiser, Serialiser
+from htaflow.hw.layers.lookup import lookup_logic
+from htaflow.hw.layers.spiking import Membranes, sums_name
+from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
+from htaflow.hw.layers.vote import argmax_logic, group_sum_logic
+from htaflow.hw.layers.weighted import sums_logic
+from htaflow.hw.layers.window import Windows, pool_logic
+from htaflow.hw.logic.constants import BitFacts
+from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.retime import cut
+from htaflow.hw.logic.retime import depth as logic_depth
+from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.hw.stream.component import LayerComponent
+from htaflow.hw.stream.layout import InputLayout, layouts
+from htaflow.hw.stream.schedule import Schedule, schedule
+from htaflow.hw.stream.stage import CHAIN, Stage, Tap, chain_instance, chain_modules
+from htaflow.model.integer.network import (
     Accumulate,
     Concepts,
     Convolution,
@@ -43,20 +42,21 @@ from htaflow.model.network import (
     Values,
     Windowed,
 )
+from htaflow.model.support.errors import BadInputError, did_you_mean
 
 MAX_WIDTH = (1 << 16) - 16
 """Most bits that Amaranth connects at once: 16 bits number those of a component, handshake too."""
 
 
 def convolution_logic(
-    layer: Convolution, values: Values, target: Target = PORTABLE, known: Known | None = None
+    layer: Convolution, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:
     """Return the logic of a convolution's neurons, ``values`` being the bits of one window."""
     return layer_logic(layer.neurons, values, target, known)
 
 
 def same_logic(
-    layer: Concepts, values: Values, target: Target = PORTABLE, known: Known | None = None
+    layer: Concepts, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:
     """Return the logic of a layer that changes no bit."""
     logic = Logic(f"{layer.name}_logic", values.count, target, known)
@@ -64,7 +64,7 @@ def same_logic(
     return logic
 
 
-_LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
+_LOGIC: dict[str, Callable[[Any, Values, Target, BitFacts | None], Logic]] = {
     "Dense": sums_logic,
     "Lookup": lookup_logic,
     "Conv2d": convolution_logic,
@@ -77,7 +77,7 @@ _LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
 
 
 def layer_logic(
-    layer: Layer, values: Values, target: Target = PORTABLE, known: Known | None = None
+    layer: Layer, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:
     """Return what ``layer``, one that computes something, yields when fed ``values``.
 
@@ -102,7 +102,7 @@ def check_pipeline(
             )
         if name not in names:
             raise BadInputError(
-                f"the pipeline names '{name}', which is no layer{nearest(name, names)}"
+                f"the pipeline names '{name}', which is no layer{did_you_mean(name, names)}"
             )
 
 
@@ -138,9 +138,9 @@ class PlacedLayer:
 class NetworkCore(wiring.Component):
     """A whole network, unrolled: every neuron its own logic.
 
-    Latency and initiation interval are what :mod:`htaflow.hw.schedule` finds. Where every layer
-    takes a frame in one transfer, the latency is the sum of the layers' latencies, and the interval
-    the largest of theirs.
+    Latency and initiation interval are what :mod:`htaflow.hw.stream.schedule` finds. Where every
+    layer takes a frame in one transfer, the latency is the sum of the layers' latencies, and the
+    interval the largest of theirs.
 
     Parameters:
         network: what is built.
@@ -149,8 +149,8 @@ class NetworkCore(wiring.Component):
         pipeline: names of the layers that end in a register; ``None`` for all. The encoder always
             does.
         depth: about how many look-up tables, one after another, a layer that ends in a register may
-            have between registers: a deeper one gets more of them (:mod:`htaflow.hw.cut`). ``None``
-            for any number.
+            have between registers: a deeper one gets more of them (:mod:`htaflow.hw.logic.retime`).
+            ``None`` for any number.
 
     Attributes:
         parts: the chain, the encoder first.
@@ -321,7 +321,7 @@ def _build(
         elif isinstance(layer, Unflatten):
             parts.append(Serialiser(layer.name, values[layer.name]))
         elif isinstance(layer, Flatten):
-            parts.append(Gatherer(layer.name, incoming))
+            parts.append(Deserialiser(layer.name, incoming))
         elif isinstance(layer, Concepts):
             logic = layer_logic(layer, incoming, target, known)
             parts.append(Tap(layer.name, logic, registered=False, chain=chain))
@@ -344,7 +344,7 @@ def _spiking(
     layer: Spiking,
     incoming: Values,
     target: Target,
-    known: Known | None,
+    known: BitFacts | None,
     depth: float | None,
     chain: str,
 ) -> list[Part]:

@@ -20,11 +20,11 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.environment import tool_settings
-from htaflow.model.errors import HtaflowError, MissingToolError
-from htaflow.model.files import to_json, write_together
-from htaflow.model.process import LOG_LIMIT, ask, run_process
-from htaflow.model.progress import Progress, silent
+from htaflow.model.support.environment import tool_settings
+from htaflow.model.support.errors import HtaflowError, MissingToolError
+from htaflow.model.support.files import to_json, write_together
+from htaflow.model.support.process import LOG_LIMIT, ask, run_process
+from htaflow.model.support.progress import Progress, silent
 from htaflow.sim.bench import verilator
 from htaflow.sim.limits import Limits
 

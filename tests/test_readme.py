@@ -9,9 +9,9 @@ from conftest import write_run
 from networks import random_frames, random_network
 
 from htaflow.flows.convert import convert
-from htaflow.model import golden
-from htaflow.model.netfile import load_network
-from htaflow.sim.verify import verify
+from htaflow.model.integer import golden
+from htaflow.model.integer.file import load_network
+from htaflow.sim.verify import verify_rtl
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
@@ -42,7 +42,7 @@ def test_a_snntorch_stack_becomes_hardware():
     given = random_frames(network, np.random.default_rng(1), 20)
     assert golden.run(network, given)["scores"].any(axis=0).all()
     convert(run)
-    result = verify(run, frames=20)
+    result = verify_rtl(run, frames=20)
     assert (result["mismatches"], result["problems"]) == (0, [])
 
 
@@ -51,7 +51,7 @@ def test_a_model_of_ones_own_becomes_hardware(capsys):
     assert float(capsys.readouterr().out.split()[-2]) > 75
     run = Path("runs/mine")
     convert(run)
-    result = verify(run, frames=10)
+    result = verify_rtl(run, frames=10)
     assert (result["mismatches"], result["problems"]) == (0, [])
 
 

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.mutation.judge import cycles_a_frame
-from htaflow.flows.mutation.mutants import Job, Worker, judge_all
-from htaflow.flows.rundir import Run, source_digest, unchanged
-from htaflow.flows.tools import find_tool
-from htaflow.model.errors import BadInputError, MismatchError
-from htaflow.model.files import alone, digest, write_json
-from htaflow.model.progress import Progress, silent
-from htaflow.sim.fault import Fault
-from htaflow.sim.mutant import Design, draw, right
+from htaflow.flows.mutation.mutant_check import cycles_a_frame
+from htaflow.flows.mutation.worker_pool import Job, Worker, judge_all
+from htaflow.flows.tools.tools import find_tool
+from htaflow.model.run_directory import Run, source_digest, unchanged
+from htaflow.model.support.errors import BadInputError, MismatchError
+from htaflow.model.support.files import digest, locked_folder, write_json
+from htaflow.model.support.progress import Progress, silent
+from htaflow.sim.faults.fault import Fault
+from htaflow.sim.faults.mutant import HardwareOptions, draw, right
 from htaflow.sim.runner import simulator_version
 from htaflow.sim.verify import read_frames, read_interface
 
@@ -92,7 +92,7 @@ def mutate(
         raise BadInputError(f"{run}: mutation needs two frames at least, to see the interval")
     verilog = here.verilog.read_text(encoding="utf-8")
     simulator, yosys = simulator_version(), find_tool("yosys").version
-    design = Design.of(network, interface, verilog)
+    design = HardwareOptions.of(network, interface, verilog)
     if not verilog.endswith(right(design).verilog):
         raise BadInputError(
             f"{here.verilog}: it is not what this version makes of the network; "
@@ -109,7 +109,9 @@ def mutate(
         source_digest("htaflow.sim", "htaflow.hw", "htaflow.model", "htaflow.flows"),
     )
     folder, stored = run / "verify", here.verify("mutation")
-    with alone(folder, lambda: progress("mutate: waiting for another 'htaflow verify' of the run")):
+    with locked_folder(
+        folder, lambda: progress("mutate: waiting for another 'htaflow verify' of the run")
+    ):
         result = unchanged(stored, inputs)
         if result is not None and not result["not_judged"]:
             progress("mutate: unchanged")

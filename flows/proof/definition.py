@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge
-from htaflow.model.network import (
+from htaflow.model.integer.network import (
     Accumulate,
     ArgMax,
     Concepts,

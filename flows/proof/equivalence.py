@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from htaflow.flows.proof.bdd import FALSE, Bdd, Edge, TooLargeError
+from htaflow.flows.proof.bdd import FALSE, Bdd, Edge, TooManyNodesError
 from htaflow.flows.proof.gates import Bit, Box, Gates, Words
-from htaflow.model.progress import Progress, silent
+from htaflow.model.support.progress import Progress, silent
 
 MOST_NODES = 2_000_000
 """Nodes of the diagrams of one comparison, above which it is given up."""
@@ -367,7 +367,7 @@ class _Comparison:
                 )
                 for side, bit, _ in (ours, theirs)
             )
-        except TooLargeError as error:
+        except TooManyNodesError as error:
             if what is not None:
                 self.result.open.append(f"{what}: {error} in the diagrams")
             return None

@@ -13,9 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from htaflow.flows.tools import find_tool, run_tool
-from htaflow.model.errors import HtaflowError
-from htaflow.model.files import write_atomic
+from htaflow.flows.tools.tools import find_tool, run_tool
+from htaflow.model.support.errors import HtaflowError
+from htaflow.model.support.files import write_atomic
 
 Bit = int
 """A wire. 0 and 1 are the constants; those below 0 have values that nothing defines."""

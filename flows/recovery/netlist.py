@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from htaflow.model.errors import BadInputError
+from htaflow.model.support.errors import BadInputError
 
-Net = str
+NetName = str
 """A name that Verilog takes, or ``"0"`` or ``"1"``. Those of ports begin in lower case."""
 
 PLL_IDLE = (
@@ -34,10 +34,10 @@ _CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Table:
+class LookupTable:
     """A look-up table: where the inputs, the first lowest, are ``i``, it is bit ``i``."""
 
-    inputs: tuple[Net, ...]
+    inputs: tuple[NetName, ...]
     function: int
 
 
@@ -48,11 +48,11 @@ class Control(NamedTuple):
     0 if ``enable_low``. Whatever that is, ``reset`` resets them, at the edge or ``at_once``.
     """
 
-    clock: Net
+    clock: NetName
     falling: bool
-    enable: Net = "1"
+    enable: NetName = "1"
     enable_low: bool = False
-    reset: Net = "0"
+    reset: NetName = "0"
     reset_low: bool = False
     at_once: bool = False
 
@@ -61,7 +61,7 @@ class Control(NamedTuple):
 class FlipFlop:
     """A flip-flop. ``value`` is what it starts with, and what a reset makes it."""
 
-    data: Net
+    data: NetName
     control: Control
     value: int
 
@@ -74,41 +74,41 @@ class Memory:
     of ``value`` is what is at address ``i`` at the start.
     """
 
-    read: tuple[Net, ...]
-    write: tuple[Net, ...]
-    data: Net
+    read: tuple[NetName, ...]
+    write: tuple[NetName, ...]
+    data: NetName
     control: Control
     value: int
 
 
 @dataclass(frozen=True)
-class Pll:
+class RecoveredPll:
     """A phase-locked loop, which makes ``output`` from ``clock``, times feedback by reference.
 
     ``lock`` says that it does. All of ``idle`` must be 0: they would stop or shift it.
     """
 
-    clock: Net
-    output: Net
-    lock: Net
+    clock: NetName
+    output: NetName
+    lock: NetName
     reference: int
     feedback: int
     divisor: int
     phase: int
-    fed_back: Net
-    idle: tuple[Net, ...]
+    fed_back: NetName
+    idle: tuple[NetName, ...]
 
 
 @dataclass
 class Netlist:
     """Cells by the nets that each drives, and the ports of the whole."""
 
-    inputs: list[Net] = field(default_factory=list)
-    outputs: dict[str, Net] = field(default_factory=dict)
-    tables: dict[Net, Table] = field(default_factory=dict)
-    flip_flops: dict[Net, FlipFlop] = field(default_factory=dict)
-    memories: dict[Net, Memory] = field(default_factory=dict)
-    plls: dict[Net, Pll] = field(default_factory=dict)
+    inputs: list[NetName] = field(default_factory=list)
+    outputs: dict[str, NetName] = field(default_factory=dict)
+    tables: dict[NetName, LookupTable] = field(default_factory=dict)
+    flip_flops: dict[NetName, FlipFlop] = field(default_factory=dict)
+    memories: dict[NetName, Memory] = field(default_factory=dict)
+    plls: dict[NetName, RecoveredPll] = field(default_factory=dict)
 
     def simplified(self) -> "Netlist":
         """Return the same without constants, buffers, unread inputs and what drives no output.
@@ -123,8 +123,8 @@ class _Simplifier:
     def __init__(self, netlist: Netlist) -> None:
         self._old = netlist
         self._new = Netlist(inputs=list(netlist.inputs))
-        self._done: dict[Net, Net] = {net: net for net in ("0", "1", *netlist.inputs)}
-        self._met: list[Net] = []
+        self._done: dict[NetName, NetName] = {net: net for net in ("0", "1", *netlist.inputs)}
+        self._met: list[NetName] = []
 
     def run(self) -> Netlist:
         self._new.outputs = {port: self._net(net) for port, net in self._old.outputs.items()}
@@ -158,7 +158,7 @@ class _Simplifier:
             value=old.value,
         )
 
-    def _pll(self, old: Pll) -> Pll:
+    def _pll(self, old: RecoveredPll) -> RecoveredPll:
         return replace(
             old,
             clock=self._net(old.clock),
@@ -166,10 +166,10 @@ class _Simplifier:
             idle=tuple(map(self._net, old.idle)),
         )
 
-    def _net(self, wanted: Net) -> Net:
+    def _net(self, wanted: NetName) -> NetName:
         """Return what ``wanted`` comes down to, having simplified the tables behind it."""
 
-        def reads(net: Net) -> list[Net]:
+        def reads(net: NetName) -> list[NetName]:
             table = None if net in self._done else self._old.tables.get(net)
             return [name for name in table.inputs if name not in self._done] if table else []
 
@@ -184,7 +184,7 @@ class _Simplifier:
                 self._done[net] = self._add(net, simplify(table, self._done))
         return self._done[wanted]
 
-    def _add(self, net: Net, table: Table) -> Net:
+    def _add(self, net: NetName, table: LookupTable) -> NetName:
         if not table.inputs:
             return str(table.function)
         if len(table.inputs) == 1 and table.function == 0b10:
@@ -193,14 +193,16 @@ class _Simplifier:
         return net
 
 
-def in_order(nets: Iterable[Net], reads: Callable[[Net], Sequence[Net]]) -> list[Net]:
+def in_order(
+    nets: Iterable[NetName], reads: Callable[[NetName], Sequence[NetName]]
+) -> list[NetName]:
     """Return ``nets`` and what they read, each after what it reads.
 
     ``reads`` gives those inputs of a net that are in question. Raises ``BadInputError`` if nets
     read one another in a loop.
     """
-    ordered: list[Net] = []
-    done: dict[Net, bool] = {}  # False: on the way down to its inputs
+    ordered: list[NetName] = []
+    done: dict[NetName, bool] = {}  # False: on the way down to its inputs
     for start in nets:
         stack = [start]
         while stack:
@@ -221,7 +223,7 @@ def in_order(nets: Iterable[Net], reads: Callable[[Net], Sequence[Net]]) -> list
     return ordered
 
 
-def simplify(table: Table, known: Mapping[Net, Net] = {}) -> Table:
+def simplify(table: LookupTable, known: Mapping[NetName, NetName] = {}) -> LookupTable:
     """Return ``table`` without constant, repeated and unread inputs, renamed by ``known``."""
     inputs = [known.get(net, net) for net in table.inputs]
     function = table.function
@@ -242,10 +244,10 @@ def simplify(table: Table, known: Mapping[Net, Net] = {}) -> Table:
         if low == high:
             function = low
             del inputs[k]
-    return Table(tuple(inputs), function)
+    return LookupTable(tuple(inputs), function)
 
 
-def permute(table: Table, order: Sequence[Net]) -> int:
+def permute(table: LookupTable, order: Sequence[NetName]) -> int:
     """Return the function of ``table`` if its inputs, each a different net, came in ``order``."""
     places = [order.index(net) for net in table.inputs]
     result = 0
@@ -294,14 +296,14 @@ def to_verilog(netlist: Netlist, module: str, header: Iterable[str] = ()) -> str
     return "\n".join([*lines, "endmodule\n"])
 
 
-def _expression(table: Table) -> str:
+def _expression(table: LookupTable) -> str:
     if len(table.inputs) == 1:
         return f"~{table.inputs[0]}"
     size = 1 << len(table.inputs)
     return f"{size}'h{table.function:x} >> {{{', '.join(reversed(table.inputs))}}}"
 
 
-def _instance(pll: Pll) -> list[str]:
+def _instance(pll: RecoveredPll) -> list[str]:
     """Return a PLL as the cell that synthesis knows; the model of it is not part of a netlist."""
     parameters = {
         "CLKI_DIV": pll.reference,
@@ -337,7 +339,7 @@ class _Register:
 
 
 def _registers(netlist: Netlist) -> list[_Register]:
-    groups: dict[Control, list[Net]] = defaultdict(list)
+    groups: dict[Control, list[NetName]] = defaultdict(list)
     for net, flip_flop in netlist.flip_flops.items():
         groups[flip_flop.control].append(net)
     result: list[_Register] = []
@@ -351,7 +353,7 @@ def _registers(netlist: Netlist) -> list[_Register]:
     ]
 
 
-def _memory(net: Net, memory: Memory, name: str) -> _Register:
+def _memory(net: NetName, memory: Memory, name: str) -> _Register:
     """Return the register, called ``name``, that is a memory."""
     control = memory.control
     return _Register(
@@ -368,7 +370,7 @@ def _memory(net: Net, memory: Memory, name: str) -> _Register:
     )
 
 
-def _register(netlist: Netlist, control: Control, nets: list[Net], name: str) -> _Register:
+def _register(netlist: Netlist, control: Control, nets: list[NetName], name: str) -> _Register:
     """Return one register, called ``name``; its first flip-flop is the lowest bit."""
     cells = [netlist.flip_flops[net] for net in reversed(nets)]
     width = len(cells)
@@ -399,7 +401,7 @@ def _edge(control: Control) -> Edge:
 _NEVER, _ALWAYS = "1'b0", "1'b1"
 
 
-def _condition(net: Net, low: bool) -> str:
+def _condition(net: NetName, low: bool) -> str:
     if net in ("0", "1"):
         return _ALWAYS if (net == "1") != low else _NEVER
     return f"!{net}" if low else net
@@ -419,5 +421,5 @@ def _process(reset: str, registers: list[_Register]) -> list[str]:
     return [f"if ({reset}) begin {clear} end", "else begin", *(f"  {x}" for x in body), "end"]
 
 
-def _literal(net: Net) -> str:
+def _literal(net: NetName) -> str:
     return f"1'b{net}" if net in ("0", "1") else net

@@ -14,15 +14,15 @@ from htaflow.flows.recovery.netlist import (
     PLL_IDLE,
     Control,
     FlipFlop,
+    LookupTable,
     Memory,
-    Net,
     Netlist,
-    Pll,
-    Table,
+    NetName,
+    RecoveredPll,
 )
-from htaflow.flows.step import Step
-from htaflow.model.errors import BadInputError
-from htaflow.model.files import write_atomic
+from htaflow.flows.tools.step import ToolRun
+from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.files import write_atomic
 
 _MULTIPLEXERS = {
     "PFUMX": ("BLUT", "ALUT", "C0", "Z"),
@@ -34,7 +34,7 @@ _MULTIPLEXERS = {
 _ICE40_FLIP_FLOP = re.compile(r"SB_DFF(?P<falling>N?)(?P<enable>E?)(?P<reset>SR|SS|R|S|)")
 _GOWIN_FLIP_FLOP = re.compile(r"DFF(?P<falling>N?)(?P<reset>[RSCP]?)(?P<enable>E?)")
 _GOWIN_RESETS = {"R": "RESET", "S": "SET", "C": "CLEAR", "P": "PRESET"}
-_READING = Step(
+_READING = ToolRun(
     tool="yosys",
     arguments=("-q", "-s", "read.ys"),
     outputs=("cells.json",),
@@ -59,7 +59,7 @@ def read_design(verilog: Path, folder: Path, timeout: float | None = None) -> di
     return design
 
 
-def nets_of(design: Mapping[str, Any], module: str, signal: str) -> list[Net]:
+def nets_of(design: Mapping[str, Any], module: str, signal: str) -> list[NetName]:
     """Return the nets of a signal's bits, low bit first, as they are called in ``netlist_of``.
 
     Empty if there is no such signal. What a port of ``module`` drives has the port's name there.
@@ -84,7 +84,7 @@ class _Reader:
     def __init__(self, module: Mapping[str, Any]) -> None:
         self._module = module
         self._netlist = Netlist()
-        self._inputs: dict[int, Net] = {}
+        self._inputs: dict[int, NetName] = {}
 
     def run(self) -> Netlist:
         for way in ("input", "output"):  # inputs first: an output may be one of them
@@ -104,7 +104,7 @@ class _Reader:
                 self._netlist.inputs.append(own)
                 self._inputs[int(bit)] = own
 
-    def _net(self, bit: int | str) -> Net:
+    def _net(self, bit: int | str) -> NetName:
         if isinstance(bit, str):
             return bit if bit in "01" else "0"  # an x may be either
         return self._inputs.get(bit, f"N{bit}")
@@ -119,25 +119,25 @@ class _Reader:
         tables = self._netlist.tables
         if kind == "SB_LUT4":
             inputs = tuple(pins.get(f"I{place}", "0") for place in range(4))
-            tables[pins["O"]] = Table(inputs, int(parameters["LUT_INIT"], 2))
+            tables[pins["O"]] = LookupTable(inputs, int(parameters["LUT_INIT"], 2))
         elif kind == "SB_CARRY":
             inputs = tuple(pins.get(pin, "0") for pin in ("I0", "I1", "CI"))
-            tables[pins["CO"]] = Table(inputs, 0b11101000)
+            tables[pins["CO"]] = LookupTable(inputs, 0b11101000)
         elif found := _ICE40_FLIP_FLOP.fullmatch(kind):
             self._add_ice40_flip_flop(found, pins)
         elif "F" in pins and kind in ("LUT1", "LUT2", "LUT3", "LUT4"):  # Gowin's
             inputs = tuple(pins[f"I{place}"] for place in range(int(kind[-1])))
-            tables[pins["F"]] = Table(inputs, int(parameters["INIT"], 2))
+            tables[pins["F"]] = LookupTable(inputs, int(parameters["INIT"], 2))
         elif kind in ("GND", "VCC"):
-            tables[pins[kind[0]]] = Table((), int(kind == "VCC"))
+            tables[pins[kind[0]]] = LookupTable((), int(kind == "VCC"))
         elif found := _GOWIN_FLIP_FLOP.fullmatch(kind):
             self._add_gowin_flip_flop(found, pins)
         elif kind == "LUT4":
             inputs = tuple(pins.get(pin, "1") for pin in "ABCD")
-            tables[pins["Z"]] = Table(inputs, int(parameters["INIT"], 2))
+            tables[pins["Z"]] = LookupTable(inputs, int(parameters["INIT"], 2))
         elif kind in _MULTIPLEXERS:
             *inputs_of, output = _MULTIPLEXERS[kind]
-            tables[pins[output]] = Table(tuple(pins[pin] for pin in inputs_of), 0b11001010)
+            tables[pins[output]] = LookupTable(tuple(pins[pin] for pin in inputs_of), 0b11001010)
         elif kind == "CCU2C":
             self._add_carry(parameters, pins)
         elif kind == "TRELLIS_FF":
@@ -149,13 +149,13 @@ class _Reader:
         elif kind != "$scopeinfo":
             raise UnknownCellError(f"the netlist has a {kind}, {name}, which is not understood")
 
-    def _add_ice40_flip_flop(self, found: re.Match[str], pins: Mapping[str, Net]) -> None:
+    def _add_ice40_flip_flop(self, found: re.Match[str], pins: Mapping[str, NetName]) -> None:
         """Add a flip-flop, which starts as 0; a reset at the edge acts only with the enable."""
         kind, data, own = found["reset"], pins["D"], pins["Q"]
         if kind in ("SR", "SS"):
             data = f"{own}_D"
             function = 0b1110 if kind == "SS" else 0b0010
-            self._netlist.tables[data] = Table((pins["D"], pins[kind[-1]]), function)
+            self._netlist.tables[data] = LookupTable((pins["D"], pins[kind[-1]]), function)
         if kind == "S":
             raise UnknownCellError(f"the netlist has an {found[0]}, which is not understood")
         control = Control(
@@ -167,7 +167,7 @@ class _Reader:
         )
         self._netlist.flip_flops[own] = FlipFlop(data, control, 0)
 
-    def _add_gowin_flip_flop(self, found: re.Match[str], pins: Mapping[str, Net]) -> None:
+    def _add_gowin_flip_flop(self, found: re.Match[str], pins: Mapping[str, NetName]) -> None:
         kind = found["reset"]
         control = Control(
             clock=pins["CLK"],
@@ -178,7 +178,7 @@ class _Reader:
         )
         self._netlist.flip_flops[pins["Q"]] = FlipFlop(pins["D"], control, int(kind in ("S", "P")))
 
-    def _add_carry(self, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
+    def _add_carry(self, parameters: Mapping[str, str], pins: Mapping[str, NetName]) -> None:
         """Add both halves of a carry cell: their sums and the carries out of them."""
         carry, stem = pins.get("CIN", "0"), f"CARRY{len(self._netlist.tables)}"
         for half in (0, 1):
@@ -193,11 +193,11 @@ class _Reader:
             inputs = (*(pins.get(f"{pin}{half}", "1") for pin in "ABCD"), carry)
             following = f"{stem}_0" if half == 0 else pins.get("COUT", f"{stem}_1")
             if f"S{half}" in pins:
-                self._netlist.tables[pins[f"S{half}"]] = Table(inputs, total)
-            self._netlist.tables[following] = Table(inputs, out)
+                self._netlist.tables[pins[f"S{half}"]] = LookupTable(inputs, total)
+            self._netlist.tables[following] = LookupTable(inputs, out)
             carry = following
 
-    def _add_memory(self, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
+    def _add_memory(self, parameters: Mapping[str, str], pins: Mapping[str, NetName]) -> None:
         """Add the four columns of a memory, their addresses in the order of a look-up table."""
         order = (3, 1, 2, 0)
         contents = int(parameters["INITVAL"].replace("x", "0"), 2)
@@ -220,8 +220,8 @@ class _Reader:
                     value=value,
                 )
 
-    def _add_pll(self, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> None:
-        pll = Pll(
+    def _add_pll(self, parameters: Mapping[str, str], pins: Mapping[str, NetName]) -> None:
+        pll = RecoveredPll(
             clock=pins["CLKI"],
             output=pins["CLKOP"],
             lock=pins["LOCK"],
@@ -235,7 +235,7 @@ class _Reader:
         self._netlist.plls |= {pll.output: pll, pll.lock: pll}
 
 
-def _flip_flop(name: str, parameters: Mapping[str, str], pins: Mapping[str, Net]) -> FlipFlop:
+def _flip_flop(name: str, parameters: Mapping[str, str], pins: Mapping[str, NetName]) -> FlipFlop:
     enable, reset = parameters.get("CEMUX", "CE"), parameters.get("LSRMUX", "LSR")
     if parameters.get("LSRMODE", "LSR") != "LSR":
         raise BadInputError(f"flip-flop {name} of the netlist is preset: that is not understood")

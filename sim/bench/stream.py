@@ -22,13 +22,13 @@ from cocotb.triggers import Timer
 from cocotb.utils import get_sim_time
 
 from .base import TB, Handle
-from .score import (
+from .scoreboard import (
     MAX_LISTED,
+    CycleCount,
     Phase,
     Rules,
     Scoreboard,
     Sighting,
-    Spread,
     always_stall,
     merged,
     no_stalls,
@@ -365,16 +365,16 @@ class StreamTB(TB):
             seconds=round(time.monotonic() - begun, 3),
         )
 
-    def _latency(self, starts: list[int], ends: list[int], frames: Sequence[int]) -> Spread:
+    def _latency(self, starts: list[int], ends: list[int], frames: Sequence[int]) -> CycleCount:
         interval, predicted = self.interface["interval_cycles"], self.interface["latency_cycles"]
         # Beats come faster than the design takes frames: all but the first wait in a queue.
         queued = interval > self.interface["beats"]
         measured = [end - start for start, end in zip(starts, ends, strict=False)]
-        return Spread.of(predicted, measured[:1] if queued else measured, frames)
+        return CycleCount.of(predicted, measured[:1] if queued else measured, frames)
 
-    def _interval(self, ends: list[int], frames: Sequence[int]) -> Spread:
+    def _interval(self, ends: list[int], frames: Sequence[int]) -> CycleCount:
         measured = [after - before for before, after in itertools.pairwise(ends)]
-        return Spread.of(self.interface["interval_cycles"], measured, frames[1:])
+        return CycleCount.of(self.interface["interval_cycles"], measured, frames[1:])
 
     def _probes(self) -> dict[str, Probe]:
         """Return a probe for each stage that is still there: synthesis may have dissolved some."""

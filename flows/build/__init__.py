@@ -1,0 +1,1 @@
+"""From a network to a bitstream: synthesis, place and route, packing."""

@@ -1,0 +1,1 @@
+"""Chip families: one module holds all facts of one."""

@@ -1,0 +1,1 @@
+"""Neurons and votes against their integer definition."""

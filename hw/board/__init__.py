@@ -1,0 +1,1 @@
+"""The design around a network on a board: clock, serial line, packets."""

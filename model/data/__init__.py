@@ -1,0 +1,1 @@
+"""Data sets: built in, downloaded, and the user's own."""

@@ -1,0 +1,1 @@
+"""Recipes, the zoo and the training loop."""

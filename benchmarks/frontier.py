@@ -28,7 +28,7 @@ from typing import Any
 from frontier_plot import Point, plot
 
 from htaflow.flows.build.area import COMMANDS, count_area
-from htaflow.model.integer.golden.executor import run as run_golden
+from htaflow.model.integer.golden import run as run_golden
 from htaflow.model.run_directory import Run, read_result
 from htaflow.model.support.errors import BadInputError, HtaflowError
 from htaflow.model.support.files import write_atomic, write_json

@@ -1,7 +1,7 @@
 """From a wrong word to its cause: the layer, the neuron and the cycle, with a waveform around it.
 
 The frame is simulated again, with a few frames before it, each stage's register noted and a
-waveform kept; :func:`htaflow.model.integer.golden.executor.trace` says what each of them must hold.
+waveform kept; :func:`htaflow.model.integer.golden.trace` says what each of them must hold.
 """
 
 from collections.abc import Iterator, Mapping

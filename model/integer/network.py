@@ -2,7 +2,7 @@
 
 A :class:`Network` is a chain of layers, each a frozen dataclass of integers. NumPy only. What a
 layer computes is said in its docstring (:mod:`htaflow.model.integer`);
-:mod:`htaflow.model.integer.golden.executor` executes it and :mod:`htaflow.hw` builds it.
+:mod:`htaflow.model.integer.golden` executes it and :mod:`htaflow.hw` builds it.
 :mod:`htaflow.model.integer.file` saves and loads it.
 """
 

@@ -1,25 +1,41 @@
-"""Convolution and pooling in golden: windows side by side are but more frames."""
+"""Windows of images executed: side by side they are but more frames."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.integer.network import Values, Windowed
-
-Planes = npt.NDArray[np.uint64]
-WindowKernel = Callable[[npt.NDArray[Any], int], npt.NDArray[Any]]
-"""As in :mod:`htaflow.model.integer.golden`: (bit planes, number of frames) to bit planes."""
+from htaflow.model.integer.golden.kernel import Kernel, prepare
+from htaflow.model.integer.golden.planes import ONES, Planes
+from htaflow.model.integer.layers.base import Values
+from htaflow.model.integer.layers.conv import Convolution
+from htaflow.model.integer.layers.window import MaxPool2d, Windowed
 
 _WORDS = 1024
 """Words of 64 frames at once: bounds memory, whatever the number of windows."""
 
 
-def over_windows(layer: Windowed, values: Values, neurons: WindowKernel) -> WindowKernel:
-    """Return the step that does ``neurons`` on each window of images ``values``."""
+@prepare.register
+def _(layer: Convolution, incoming: Values) -> Kernel:
+    neurons = prepare(layer.neurons, layer.window(incoming))
+    return _over_windows(layer, incoming, neurons)
+
+
+@prepare.register
+def _(layer: MaxPool2d, incoming: Values) -> Kernel:
+    """The OR of each channel in each window."""
+
+    def largest(seen: npt.NDArray[Any], count: int) -> Planes:
+        pixels = seen.reshape(incoming.shape[0], -1, seen.shape[1])
+        return np.asarray(np.bitwise_or.reduce(pixels, axis=1))
+
+    return _over_windows(layer, incoming, largest)
+
+
+def _over_windows(layer: Windowed, values: Values, neurons: Kernel) -> Kernel:
+    """Return the kernel that does ``neurons`` on each window of images ``values``."""
     taps = layer.taps(values).T  # [bits of a window, windows]
-    pad = np.uint64(layer.pad_bit) * ~np.uint64(0)
+    pad = np.uint64(layer.pad_bit) * ONES
 
     def step(planes: npt.NDArray[Any], count: int) -> Planes:
         words = planes.shape[1]
@@ -34,13 +50,3 @@ def over_windows(layer: Windowed, values: Values, neurons: WindowKernel) -> Wind
         return channels.reshape(-1, words)
 
     return step
-
-
-def pool(layer: Windowed, values: Values) -> WindowKernel:
-    """Return the step that takes the OR of each channel in each window of images ``values``."""
-
-    def largest(seen: npt.NDArray[Any], count: int) -> Planes:
-        pixels = seen.reshape(values.shape[0], -1, seen.shape[1])
-        return np.asarray(np.bitwise_or.reduce(pixels, axis=1))
-
-    return over_windows(layer, values, largest)

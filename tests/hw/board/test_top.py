@@ -12,7 +12,7 @@ from htaflow.hw.board.pll import find_settings
 from htaflow.hw.board.top import BoardPins, BoardTop, bus_bits, divisor
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.verilog import to_verilog
-from htaflow.model.integer.golden.executor import run as golden
+from htaflow.model.integer.golden import run as golden
 
 PINS = BoardPins(reset="low", heartbeat="low", activity="high", constants={"fixed": 1})
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from htaflow.model.integer import golden
-from htaflow.model.integer.golden import executor
+from htaflow.model.integer.golden import executor, popcount
 from htaflow.model.integer.network import (
     ArgMax,
     Dense,
@@ -147,7 +147,7 @@ def test_more_neurons_than_are_computed_at_once(inputs: str) -> None:
     weights[::2, 7:] = 0
     thresholds = rng.integers(0, 2, 2500)
     layer = Dense("hidden", weights, thresholds, inputs)
-    assert min(layer.fan_in) <= executor.WIDE_FAN_IN < max(layer.fan_in)
+    assert min(layer.fan_in) <= popcount.WIDE_FAN_IN < max(layer.fan_in)
     encode = Encode("encode", 90, 1, False, np.arange(90), np.ones(90, int))
     x = rng.integers(0, 2, (130, 90))
     bits = golden.run(Network("net", (encode, layer)), x)["bits"]

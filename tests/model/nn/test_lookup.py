@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from htaflow.model.integer.file import load_network
-from htaflow.model.integer.golden import executor
+from htaflow.model.integer.golden import lookup, planes
 from htaflow.model.integer.network import Lookup
 from htaflow.model.nn.activation import HTAF, htaf
 from htaflow.model.nn.binary_linear import BinaryLinear, SparseBinaryLinear
@@ -118,6 +118,6 @@ def test_golden_looks_up_what_torch_does() -> None:
     layer, bits = neurons(out=12, inputs=20, fan_in=6), random_bits(300, 20)
     lowered = layer.lower("hidden1")
     assert isinstance(lowered, Lookup)
-    planes = executor._pack(bits.numpy().T.astype(bool))
-    found = executor._unpack(executor._look_up(lowered.tables, planes[lowered.source.T]), 300)
+    packed = planes.pack(bits.numpy().T.astype(bool))
+    found = planes.unpack(lookup.look_up(lowered.tables, packed[lowered.source.T]), 300)
     assert np.array_equal(found, layer(bits).detach().numpy())

@@ -1,8 +1,11 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """First layers: features in, bits or narrower integers out, in one beat a frame or in several."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import singledispatch
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, unsigned
 from amaranth.lib import data
@@ -26,15 +29,19 @@ def beat_layout(layout: InputLayout) -> data.StructLayout:
 def encode_logic(layer: FirstLayer, layout: InputLayout) -> Logic:
     """Return what becomes of a whole frame that comes in one beat: comparisons, or bits kept."""
     logic = Logic(f"{layer.name}_logic", layout.bus_bits)
-    if isinstance(layer, Encode):
-        _compare(logic, layer)
-    elif isinstance(layer, Quantise):
-        _keep_bits(logic, layer)
+    _encode(layer, logic)
     return logic
 
 
-def _keep_bits(logic: Logic, layer: Quantise) -> None:
-    """Make each feature's top bits the outputs of ``logic``, low bits first."""
+@singledispatch
+def _encode(layer: FirstLayer, logic: Logic) -> None:
+    """Make what ``layer`` yields the outputs of ``logic``."""
+    raise NotImplementedError(f"no hardware for a first layer of type {layer.type}")
+
+
+@_encode.register
+def _(layer: Quantise, logic: Logic) -> None:
+    """Each feature's top bits, low bits first."""
     width = layer.feature_bits
     for at in range(0, layer.features * width, width):
         kept = list(logic.inputs[at + width - layer.bits : at + width])
@@ -43,8 +50,9 @@ def _keep_bits(logic: Logic, layer: Quantise) -> None:
         logic.outputs += kept
 
 
-def _compare(logic: Logic, layer: Encode) -> None:
-    """Make the layer's comparisons the outputs of ``logic``."""
+@_encode.register
+def _(layer: Encode, logic: Logic) -> None:
+    """The comparisons, in their order."""
     width = layer.feature_bits
     for source, threshold in zip(layer.source.tolist(), layer.threshold.tolist(), strict=True):
         feature = list(logic.inputs[source * width : (source + 1) * width])
@@ -248,6 +256,15 @@ class BeatEncoder(LayerComponent):
             chain.thresholds[beat] = 0
             chain.bits.append(index)
         return list(chains.values())
+
+
+def encoder(
+    layer: FirstLayer, layout: InputLayout, used: Sequence[int]
+) -> FrameEncoder | BeatEncoder:
+    """Return the encoder of frames laid out as ``layout``; only the bits ``used`` need be kept."""
+    if layout.beats == 1:
+        return FrameEncoder(layer, layout)
+    return BeatEncoder(layer, layout, list(used))
 
 
 def _look_ahead(m: Module, beat: Signal, last: Value, table: dict[int, int], name: str) -> Value:

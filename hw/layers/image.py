@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """Images as streams: a frame becomes pixels, and pixels become a frame again.
 
 A pixel is one transfer of all its channels, channel 0 lowest; pixels come row by row.
@@ -5,9 +7,10 @@ A pixel is one transfer of all its channels, channel 0 lowest; pixels come row b
 
 from amaranth.hdl import Cat, Module, Signal
 
+from htaflow.hw.layers.placement import Part, Placement, layer_parts, widest_word
 from htaflow.hw.stream.component import LayerComponent, position
 from htaflow.hw.stream.schedule import EMIT, PASS, TAKE, Pipeline
-from htaflow.model.integer.network import Values
+from htaflow.model.integer.network import Flatten, Unflatten, Values
 
 
 class Serialiser(LayerComponent):
@@ -101,3 +104,19 @@ class Deserialiser(LayerComponent):
             Cat(pixel[channel] for channel in range(self._channels) for pixel in pixels)
         )
         return m
+
+
+@layer_parts.register
+def _(layer: Unflatten, place: Placement) -> list[Part]:
+    return [Serialiser(layer.name, place.outgoing)]
+
+
+@layer_parts.register
+def _(layer: Flatten, place: Placement) -> list[Part]:
+    return [Deserialiser(layer.name, place.incoming)]
+
+
+@widest_word.register(Flatten)
+@widest_word.register(Unflatten)
+def _(layer: Flatten | Unflatten, incoming: Values) -> tuple[str, int, str]:
+    return f"the image of layer '{layer.name}'", incoming.count, "use a smaller one"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from htaflow.hw.layers.placement import layer_logic
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.decompose import decompose
 from htaflow.hw.logic.netlist import Logic
@@ -9,6 +10,7 @@ from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.model.integer.network import IntArray, Lookup, Values
 
 
+@layer_logic.register
 def lookup_logic(
     layer: Lookup, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:

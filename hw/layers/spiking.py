@@ -1,18 +1,25 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """Spiking neurons: membranes in registers, one step a cycle."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from amaranth.hdl import Cat, Instance, Module, ResetSignal, Signal
 
+from htaflow.hw.layers.placement import Part, Placement, layer_logic, layer_parts
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import FALSE, Logic, Net
 from htaflow.hw.logic.neuron import SHARED_FAN_IN, popcount_bits
 from htaflow.hw.logic.popcount import at_least
+from htaflow.hw.logic.retime import cut
+from htaflow.hw.logic.retime import depth as logic_depth
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.stream.component import LayerComponent, position
 from htaflow.hw.stream.schedule import REGISTER
+from htaflow.hw.stream.stage import Stage
 from htaflow.model.integer.network import Spiking, Values
 
 
@@ -253,3 +260,19 @@ class Membranes(LayerComponent):
         with m.Elif(take):
             m.d.sync += [membranes.eq(after), spiked.eq(spikes)]
         return m
+
+
+@layer_parts.register
+def _(layer: Spiking, place: Placement) -> list[Part]:
+    """Its membranes; if a step is deeper than it may be, its sums come first.
+
+    From one membrane to the next there is no place for a register, so that part stays as it is.
+    """
+    incoming, target, depth = place.incoming, place.target, place.depth
+    whole = Membranes(layer, incoming, target, place.known)
+    if depth is None or logic_depth(whole.logic) <= depth:
+        return [whole]
+    before = replace(layer.sums, name=sums_name(layer))
+    sums = layer_logic(before, incoming, target, place.known)
+    stage = Stage(before.name, sums, True, cut(sums, depth), place.chain)
+    return [stage, Membranes(layer, incoming, target, sums.known_outputs(), summed=True)]

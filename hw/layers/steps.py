@@ -1,7 +1,10 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """Time steps in hardware: one frame as many transfers, and many transfers as one again."""
 
 from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal
 
+from htaflow.hw.layers.placement import Part, Placement, layer_parts
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import AND2, Logic
@@ -128,3 +131,13 @@ class StepAccumulator(LayerComponent):
         with m.If(self.input.ready):
             m.d.sync += self.output.valid.eq(self.input.valid & last)
         return m
+
+
+@layer_parts.register
+def _(layer: Steps, place: Placement) -> list[Part]:
+    return [StepPresenter(layer, place.incoming, place.known)]
+
+
+@layer_parts.register
+def _(layer: Accumulate, place: Placement) -> list[Part]:
+    return [StepAccumulator(layer, place.incoming, place.target)]

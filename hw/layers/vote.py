@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+from htaflow.hw.layers.placement import layer_logic
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.literals import collect, columns
@@ -15,6 +16,7 @@ from htaflow.model.integer.network import ArgMax, GroupSum, Values
 _COMPARE = 0xB2
 
 
+@layer_logic.register
 def group_sum_logic(
     layer: GroupSum, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:
@@ -37,6 +39,7 @@ def _count_votes(logic: Logic, bits: Sequence[Net], width: int) -> list[Net]:
     return compress(logic, heap[:width], width, logic.target.lut_inputs, constant - too_much)
 
 
+@layer_logic.register
 def argmax_logic(
     layer: ArgMax, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from htaflow.hw.layers.dense import dense_logic
+from htaflow.hw.layers.placement import layer_logic
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.decompose import decompose
@@ -21,6 +22,7 @@ from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.model.integer.network import Dense, Values
 
 
+@layer_logic.register
 def sums_logic(
     layer: Dense, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# A core may be made only to ask for its cycles and layouts.
 """Windows of an image, one a cycle, from a stream of its pixels; and what pooling makes of them."""
 
 from dataclasses import dataclass
@@ -5,12 +7,13 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
+from htaflow.hw.layers.placement import Part, Placement, layer_logic, layer_parts, widest_word
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import Logic, Net
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.schedule import Pipeline, Step
-from htaflow.model.integer.network import MaxPool2d, Values, Windowed
+from htaflow.model.integer.network import Convolution, MaxPool2d, Values, Windowed
 
 SHORT_LINE = 6
 """Lines of fewer pixels than this are kept in registers, others in memory.
@@ -203,6 +206,28 @@ def _is_inside(axis: Axis, at: Value) -> Value:
     return reached & (at < end) if end < axis.length else reached
 
 
+@layer_logic.register
+def convolution_logic(
+    layer: Convolution, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
+) -> Logic:
+    """Return the logic of a convolution's neurons, ``values`` being the bits of one window."""
+    return layer_logic(layer.neurons, values, target, known)
+
+
+@layer_parts.register
+def _(layer: Windowed, place: Placement) -> list[Part]:
+    window = layer.window(place.incoming)
+    windows = Windows(layer.name, layer, place.incoming)
+    return [windows, place.stage(layer, window, None)]
+
+
+@widest_word.register
+def _(layer: Windowed, incoming: Values) -> tuple[str, int, str]:
+    bits = layer.window(incoming).count
+    return f"a window of layer '{layer.name}'", bits, "use fewer channels"
+
+
+@layer_logic.register
 def pool_logic(
     layer: MaxPool2d, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from htaflow.hw.layers.encode import BeatEncoder, FrameEncoder, encode_logic
 from htaflow.hw.layers.image import Deserialiser, Serialiser
+from htaflow.hw.layers.placement import Part
 from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.window import Windows
 from htaflow.hw.logic.netlist import XOR2, Instance, Logic, Net, Table
-from htaflow.hw.network import NetworkCore, Part
+from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.hw.stream.stage import Stage, Tap
 from htaflow.model.integer.network import IntArray, Steps, Values, Windowed

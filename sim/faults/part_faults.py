@@ -13,12 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from htaflow.hw.layers.encode import BeatEncoder, FrameEncoder
+from htaflow.hw.layers.placement import Part
 from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.vote import greater_or_equal
 from htaflow.hw.layers.window import Windows
 from htaflow.hw.logic.netlist import MUX, Logic, Net
-from htaflow.hw.network import NetworkCore, Part
+from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.stage import Stage
 from htaflow.model.integer.network import Accumulate, ArgMax, Concepts, GroupSum, Spiking

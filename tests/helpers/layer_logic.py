@@ -3,9 +3,9 @@
 import numpy as np
 from networks import ENDINGS, random_network
 
+from htaflow.hw.layers import layer_logic
 from htaflow.hw.layers.encode import encode_logic
 from htaflow.hw.logic.target import TARGETS
-from htaflow.hw.network import layer_logic
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.model.integer import golden
 from htaflow.model.integer.network import ArgMax

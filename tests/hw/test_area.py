@@ -9,12 +9,13 @@ from conftest import write_run
 from layer_logic import check_logic, random_choices
 from networks import ENDINGS, random_frames, random_network
 
+from htaflow.hw.layers import layer_logic
 from htaflow.hw.layers.dense import dense_logic
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.netlist import Logic
 from htaflow.hw.logic.neuron import neuron
 from htaflow.hw.logic.target import TARGETS, find_target
-from htaflow.hw.network import check_pipeline, layer_logic
+from htaflow.hw.network import check_pipeline
 from htaflow.hw.verilog import generate
 from htaflow.model.integer.network import ArgMax, Dense, Encode, GroupSum, Network, Values
 from htaflow.model.support.errors import BadInputError

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from layer_logic import random_choices, to_bits
 from networks import networks, random_frames
 
+from htaflow.hw.layers import layer_logic
 from htaflow.hw.layers.encode import encode_logic
-from htaflow.hw.network import layer_logic
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.model.integer import golden
 from htaflow.model.integer.network import ArgMax

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from networks import ENDINGS, image_networks, random_frames, random_image_network
 
 from htaflow.flows.build.synth import NETLIST_VERILOG, core_synthesis
-from htaflow.hw.layers import window
+from htaflow.hw.layers import layer_logic, window
 from htaflow.hw.layers.window import Windows
 from htaflow.hw.logic.target import TARGETS
-from htaflow.hw.network import NetworkCore, layer_logic
+from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.layout import layouts
 from htaflow.hw.stream.schedule import REGISTER

@@ -21,7 +21,7 @@ from htaflow.flows.report.rerun import STEPS, command_lines
 from htaflow.flows.report.svg import describe_fan_in, draw_curves, draw_network
 from htaflow.flows.summary import feature_line
 from htaflow.model.integer import golden
-from htaflow.model.integer.network import Convolution, Dense, Lookup, Network, Spiking
+from htaflow.model.integer.network import Network, Spiking
 from htaflow.model.run_directory import Run, read_result, unchanged
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.files import digest, locked_folder, to_json, write_together
@@ -197,8 +197,8 @@ def _describe(run: Run, network: Network) -> list[Facts]:
     for layer, values in zip(network.layers, network.values.values(), strict=True):
         yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
         facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
-        if isinstance(layer, Dense | Lookup | Convolution | Spiking):
-            facts["fan_in"] = describe_fan_in(layer)
+        if layer.fan_in is not None:
+            facts["fan_in"] = describe_fan_in(layer.fan_in)
             facts["weights"] = int(layer.fan_in.sum())
         facts["parameters"] = parameters(layer, fed)
         if layer.name in spiking:

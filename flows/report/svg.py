@@ -6,31 +6,14 @@ Colours come from the page's style sheet, by class. Text is escaped: ``Markup.fo
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 from markupsafe import Markup
 
 from htaflow.model.integer.network import (
-    Accumulate,
-    ArgMax,
-    Concepts,
-    Conv2d,
-    Convolution,
-    Dense,
-    Encode,
     FirstLayer,
-    Flatten,
-    GroupSum,
     IntArray,
     Layer,
-    Lookup,
-    LookupConv2d,
     Network,
-    Quantise,
-    Spiking,
-    Steps,
-    Unflatten,
     Values,
-    Windowed,
 )
 
 _COLUMN = 150  # from one layer to the next
@@ -92,22 +75,19 @@ def _features(encode: FirstLayer) -> list[str]:
 
 
 def _yields(layer: Layer, values: Values) -> list[str]:
-    noun = "bit" if values.is_bits else "class" if isinstance(layer, ArgMax) else "score"
-    if isinstance(layer, Quantise):
-        noun = f"{layer.bits}-bit integer"
     plural = "" if values.count == 1 else "s"
     count = str(values.count) if len(values.shape) == 1 else "x".join(map(str, values.shape))
-    lines = [layer.type, f"{count} {noun}{plural}"]
-    if isinstance(layer, Dense | Lookup | Convolution | Spiking):
-        lines[1] += f", fan-in {describe_fan_in(layer)}"
+    lines = [layer.type, f"{count} {layer.noun(values)}{plural}"]
+    if layer.fan_in is not None:
+        lines[1] += f", fan-in {describe_fan_in(layer.fan_in)}"
     if values.steps is not None:
         lines[0] += f", {values.steps} steps"
     return lines
 
 
-def describe_fan_in(layer: Dense | Lookup | Convolution | Spiking) -> str:
+def describe_fan_in(fan_in: IntArray) -> str:
     """Return the fan-in of a layer's neurons: one number, or the least and the largest."""
-    low, high = int(layer.fan_in.min()), int(layer.fan_in.max())
+    low, high = int(fan_in.min()), int(fan_in.max())
     return str(low) if low == high else f"{low} to {high}"
 
 
@@ -137,52 +117,11 @@ def sample_wires(layer: Layer, values: Values, outputs: int) -> Iterator[tuple[i
 
     ``values`` is what ``layer`` is fed.
     """
-    inputs = values.count
-    if isinstance(layer, ArgMax):
-        yield from ((source, 0, 1) for source in _spread(inputs, _MAX_NEURONS))
-        return
-    if isinstance(layer, Windowed):
-        taps = layer.taps(values)
-        for target in _spread(outputs, _MAX_NEURONS):
-            channel, window = divmod(target, len(taps))
-            wires = [(int(taps[window, k]), sign) for k, sign in _wires_in(layer, channel)]
-            wires = [wire for wire in wires if wire[0] < inputs]  # the others are padding's
-            for source, sign in (wires[k] for k in _spread(len(wires), _MAX_WIRES)):
-                yield source, target, sign
-        return
+    most = _MAX_WIRES if outputs > 1 else _MAX_NEURONS
     for target in _spread(outputs, _MAX_NEURONS):
-        if isinstance(layer, Encode):
-            yield int(layer.source[target]), target, 1
-        elif isinstance(layer, Quantise):
-            yield target, target, 1
-        elif isinstance(layer, Dense | Spiking):
-            wires = _weighed(layer.weights[target])
-            for source, sign in (wires[k] for k in _spread(len(wires), _MAX_WIRES)):
-                yield source, target, sign
-        elif isinstance(layer, Lookup):
-            yield from ((int(source), target, 1) for source in layer.source[target])
-        elif isinstance(layer, Concepts | Flatten | Unflatten):
-            yield target, target, 1
-        elif isinstance(layer, GroupSum):
-            size = inputs // layer.groups
-            yield from ((target * size + k, target, 1) for k in _spread(size, _MAX_WIRES))
-        elif isinstance(layer, Steps | Accumulate):
-            yield from ((source, target, 1) for source in range(target, inputs, outputs))
-
-
-def _wires_in(layer: Windowed, channel: int) -> list[tuple[int, int]]:
-    """Return which of a window's bits a channel has wires to, and the wires' signs."""
-    if isinstance(layer, Conv2d):
-        return _weighed(layer.weights[channel])
-    if isinstance(layer, LookupConv2d):
-        return [(int(source), 1) for source in layer.source[channel]]
-    size = layer.kernel[0] * layer.kernel[1]  # pooling sees its own channel
-    return [(channel * size + k, 1) for k in range(size)]
-
-
-def _weighed(weights: IntArray) -> list[tuple[int, int]]:
-    """Return the inputs of a neuron whose weights are not zero, and those weights."""
-    return [(int(source), int(weights[source])) for source in np.flatnonzero(weights)]
+        wires = layer.wires_to(target, values)
+        for source, weight in (wires[k] for k in _spread(len(wires), most)):
+            yield source, target, weight
 
 
 def _spread(count: int, most: int) -> list[int]:

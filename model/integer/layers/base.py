@@ -102,6 +102,22 @@ class Layer:
             if value is not None and not isinstance(value, np.ndarray)
         }
 
+    @property
+    def fan_in(self) -> IntArray | None:
+        """Number of inputs of each neuron, ``[out]``; None for a layer that has no neurons."""
+        return None
+
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return which incoming values one output depends on, each with its weight, or 1.
+
+        By default the value at the same index. ``values`` is what the layer is fed.
+        """
+        return [(output, 1)]
+
+    def noun(self, values: Values) -> str:
+        """Return what one of the ``values`` that it yields is called."""
+        return "bit" if values.is_bits else "score"
+
     def output(self, values: Values) -> Values:
         """Return what the layer yields when fed ``values``."""
         raise NotImplementedError

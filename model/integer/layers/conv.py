@@ -27,6 +27,10 @@ class Convolution(Windowed):
         """Number of inputs of each neuron, ``[out]``."""
         return self.neurons.fan_in
 
+    def channel_wires(self, channel: int, window: Values) -> list[tuple[int, int]]:
+        """Return which bits of a window a channel's neuron has wires to, and their weights."""
+        return self.neurons.wires_to(channel, window)
+
     def output(self, values: Values) -> Values:
         """An image with a channel for each neuron."""
         (channels,) = self.neurons.output(self.window(values)).shape

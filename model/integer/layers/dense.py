@@ -50,6 +50,10 @@ class Dense(Layer):
         """Number of nonzero weights of each neuron, ``[out]``."""
         return np.bincount(self.wires[0], minlength=len(self.weights))
 
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the inputs of a neuron whose weights are not zero, and those weights."""
+        return weighted_wires(self.weights[output])
+
     @property
     def bounds(self) -> tuple[IntArray, IntArray]:
         """The least and the largest possible sum of each neuron on bits, ``[out]`` each."""
@@ -173,3 +177,8 @@ class Dense(Layer):
                 f"its sum is {low[n]}..{high[n]}: use {low[n]} (always 1) to "
                 f"{high[n] + 1} (always 0)",
             )
+
+
+def weighted_wires(weights: IntArray) -> list[tuple[int, int]]:
+    """Return (index, weight) of the ``weights`` of one neuron that are not zero."""
+    return [(int(source), int(weights[source])) for source in np.flatnonzero(weights)]

@@ -52,6 +52,10 @@ class Encode(FirstLayer):
 
     type: ClassVar[str] = "Encode"
 
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the feature that a bit compares."""
+        return [(int(self.source[output]), 1)]
+
     def output(self, values: Values) -> Values:
         """``[bits]`` bits."""
         return Values((len(self.source),), 0, 1)

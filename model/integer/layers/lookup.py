@@ -30,6 +30,10 @@ class Lookup(Layer):
         """Number of inputs of each neuron, ``[out]``."""
         return np.full(len(self.source), self.source.shape[1])
 
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the bits that a neuron looks at."""
+        return [(source, 1) for source in self.source[output].tolist()]
+
     def output(self, values: Values) -> Values:
         """``[out]`` bits."""
         return Values((len(self.source),), 0, 1, values.steps)

@@ -22,6 +22,10 @@ class Quantise(FirstLayer):
 
     type: ClassVar[str] = "Quantise"
 
+    def noun(self, values: Values) -> str:
+        """Return what a feature of which some bits are kept is called."""
+        return f"{self.bits}-bit integer"
+
     def output(self, values: Values) -> Values:
         """``[features]`` integers of ``bits`` bits."""
         return Values((self.features,), 0, (1 << self.bits) - 1)

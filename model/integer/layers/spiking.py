@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.integer.layers.base import IntArray, Layer, Values
-from htaflow.model.integer.layers.dense import Dense
+from htaflow.model.integer.layers.dense import Dense, weighted_wires
 from htaflow.model.support.errors import BadInputError, abbreviate
 
 MAX_LEAK = 15
@@ -69,6 +69,10 @@ class Spiking(Layer):
     def sums(self) -> Dense:
         """What yields ``acc``: a layer without thresholds."""
         return Dense(self.name, self.weights, None, self.inputs)
+
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the inputs of a neuron whose weights are not zero, and those weights."""
+        return weighted_wires(self.weights[output])
 
     @property
     def fan_in(self) -> IntArray:

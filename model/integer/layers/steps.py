@@ -26,6 +26,11 @@ class Steps(Layer):
 
     type: ClassVar[str] = "Steps"
 
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return what an output is in one step after another."""
+        outputs = self.output(values).count
+        return [(source, 1) for source in range(output, values.count, outputs)]
+
     def output(self, values: Values) -> Values:
         """The incoming bits, or one run of them, in each step."""
         if self.coding == "direct":

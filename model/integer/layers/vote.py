@@ -16,6 +16,11 @@ class GroupSum(Layer):
 
     type: ClassVar[str] = "GroupSum"
 
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the bits of one group."""
+        size = values.count // self.groups
+        return [(output * size + bit, 1) for bit in range(size)]
+
     def output(self, values: Values) -> Values:
         """``[groups]`` scores from 0 to the size of a group."""
         return Values((self.groups,), 0, values.count // self.groups, values.steps)
@@ -36,6 +41,14 @@ class ArgMax(Layer):
     """The index of the largest score; of equal scores the lowest index wins."""
 
     type: ClassVar[str] = "ArgMax"
+
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return every score."""
+        return [(score, 1) for score in range(values.count)]
+
+    def noun(self, values: Values) -> str:
+        """Return what a class is called, unless it is one of two and so a bit."""
+        return "bit" if values.is_bits else "class"
 
     def output(self, values: Values) -> Values:
         """One class index."""

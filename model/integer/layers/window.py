@@ -64,6 +64,19 @@ class Windowed(Layer):
         taps = image[:, y[:, None, :, None], x[None, :, None, :]]
         return taps.transpose(1, 2, 0, 3, 4).reshape(rows * columns, -1)
 
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the bits of the image that one of its channels sees in one window."""
+        taps = self.taps(values)
+        channel, window = divmod(output, len(taps))
+        wires = self.channel_wires(channel, self.window(values))
+        found = [(int(taps[window, bit]), weight) for bit, weight in wires]
+        return [wire for wire in found if wire[0] < values.count]  # the others are padding's
+
+    def channel_wires(self, channel: int, window: Values) -> list[tuple[int, int]]:
+        """Return which bits of a window one of its channels sees: by default its own."""
+        pixels = self.kernel[0] * self.kernel[1]
+        return [(channel * pixels + bit, 1) for bit in range(pixels)]
+
     def reads(self, values: Values) -> npt.NDArray[np.bool_]:
         """Tell which bits of the image are in some window."""
         used = np.zeros(values.count + 1, np.bool_)

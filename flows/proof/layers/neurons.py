@@ -233,7 +233,7 @@ class _Prover:
         fed = self._inputs(bdd, values.count * values.width, order)
         proof.assumed = self.relation.text
         got = self._through(bdd, layer.name, fed, self._registers(layer.name))
-        defined = define(bdd, layer, values, fed)
+        defined = define(layer, bdd, values, fed)
         back = None if order is None else {order(bit): bit for bit in range(len(fed))}
         widths = self._widths(layer, values)
         self._compare(bdd, proof, defined, got, widths, back)
@@ -453,7 +453,7 @@ class _Prover:
         width = layer.feature_bits
         frame = [bdd.var(index) for index in range(layer.features * width)]
         self.relation = _Relation.none(len(frame))
-        defined = define(bdd, layer, layer.input, frame)
+        defined = define(layer, bdd, layer.input, frame)
         yielded = layer.output(layer.input)
         component = f"core.{layer.name}"
         ports = ports_of(self.gates, component)
@@ -473,7 +473,7 @@ class _Prover:
                 shift = number * len(frame)
                 bits = [bdd.var(shift + index) for index in range(len(frame))]
                 frames.append(self._beats(bits, beats, per_beat * width, bus))
-                expected.append([self._as_read(define(bdd, layer, layer.input, bits), proof)])
+                expected.append([self._as_read(define(layer, bdd, layer.input, bits), proof)])
             self._follow(
                 component, bdd, frames, expected, proof, yielded.width, FRAMES * len(frame)
             )
@@ -704,7 +704,7 @@ class _Prover:
         bdd = Bdd()
         fed = self._inputs(bdd, values.count)
         got = self._through(bdd, name, fed, -1, f"{chain}.{name}__output__payload")
-        defined = define(bdd, layer.sums, values, fed)
+        defined = define(layer.sums, bdd, values, fed)
         yielded = layer.sums.output(values)
         self._compare(bdd, proof, defined, got, [yielded.width] * yielded.count)
         self.relation = _Relation.of(defined)

@@ -11,6 +11,7 @@ from htaflow.model.integer.network import Concepts, Network
 from htaflow.sim.faults import mutant, network_faults, part_faults
 from htaflow.sim.faults import stream_faults as tampered
 from htaflow.sim.faults.fault import Fault, FaultError
+from htaflow.sim.faults.layers import encode, lookup, spiking, weights, window
 
 
 def a_design(network, bus_bits=None, depth=None):
@@ -41,11 +42,11 @@ def designs():
 
 
 NETWORK_KINDS = {
-    *network_faults._WEIGHTS,
-    *network_faults._SPIKING,
-    *network_faults._PADDING,
-    *network_faults._ENCODE,
-    *network_faults._tables(1),
+    *weights.WEIGHTS,
+    *spiking.SPIKING,
+    *window.PADDING,
+    *encode.ENCODE,
+    *lookup.tables(1),
 }
 PART_KINDS = part_faults.SEQUENTIAL | {"wire moved", "wires swapped", "tie rule"}
 

@@ -17,12 +17,13 @@ the board's serial line. So no core that fits a part is said not to.
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
+from htaflow.hw.layers import Part
 from htaflow.hw.layers.image import Deserialiser, Serialiser
 from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.window import Windows
 from htaflow.hw.logic.netlist import FALSE, TRUE, Instance, Logic, Net
-from htaflow.hw.network import NetworkCore, Part
+from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.stage import Stage, Tap
 

@@ -151,7 +151,7 @@ class NetworkCore(wiring.Component):
     def cycles_on(self, bus_bits: int) -> tuple[int, Schedule]:
         """Return the beats of a frame on another input bus, and the cycles that it would take."""
         layout = InputLayout(self.network.input, bus_bits)
-        parts = [_encoder(self.network, layout), *self.parts[1:]]
+        parts = [encoder(self.network, layout), *self.parts[1:]]
         return layout.beats, schedule([pipe for part in parts for pipe in part.pipelines])
 
     def elaborate(self, platform: object) -> Module:
@@ -169,10 +169,10 @@ class NetworkCore(wiring.Component):
                 m.submodules[chain] = chain_instance(chain, upstream, downstream)
                 # What drives it is the instance; whoever follows reads it.
                 upstream = downstream
-        encoder = self.parts[0]
-        assert isinstance(encoder, LayerComponent) and encoder.drops
+        first = self.parts[0]
+        assert isinstance(first, LayerComponent) and first.drops
         m.d.comb += [
-            self.dropped.eq(encoder.dropped),
+            self.dropped.eq(first.dropped),
             self.output.valid.eq(upstream.valid),
             upstream.ready.eq(self.output.ready),
             self.output.payload.eq(self._pad(upstream.payload)),
@@ -236,7 +236,7 @@ def _build(
 
     Stages of layers in ``pipeline`` end in a register; those that do are cut to ``depth``.
     """
-    first = encoder(network.encode, layout, network.used_bits.tolist())
+    first = encoder(network, layout)
     placed: list[list[Part]] = [[first]]
     values = network.values
     incoming, known = values[network.encode.name], first.known

@@ -3,7 +3,7 @@
 """First layers: features in, bits or narrower integers out, in one beat a frame or in several."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import singledispatch
 
@@ -15,7 +15,7 @@ from htaflow.hw.logic.popcount import at_least
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.hw.stream.schedule import PASS, REGISTER, TAKE, Pipeline
-from htaflow.model.integer.network import Encode, FirstLayer, Quantise
+from htaflow.model.integer.network import Encode, FirstLayer, Network, Quantise
 
 MAX_THRESHOLDS = 8
 """Up to this many thresholds on one lane of the bus, each has a comparator of its own."""
@@ -258,13 +258,11 @@ class BeatEncoder(LayerComponent):
         return list(chains.values())
 
 
-def encoder(
-    layer: FirstLayer, layout: InputLayout, used: Sequence[int]
-) -> FrameEncoder | BeatEncoder:
-    """Return the encoder of frames laid out as ``layout``; only the bits ``used`` need be kept."""
+def encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncoder:
+    """Return the encoder of ``network``, of which only the bits that are used need be kept."""
     if layout.beats == 1:
-        return FrameEncoder(layer, layout)
-    return BeatEncoder(layer, layout, list(used))
+        return FrameEncoder(network.encode, layout)
+    return BeatEncoder(network.encode, layout, network.used_bits.tolist())
 
 
 def _look_ahead(m: Module, beat: Signal, last: Value, table: dict[int, int], name: str) -> Value:

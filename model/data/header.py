@@ -114,8 +114,8 @@ def _require_label(path: Path, names: list[str], wanted: str) -> None:
     )
     if len(alike) > 1:
         text += (
-            f"; {abbreviate(alike[0])} and {abbreviate(alike[1])} look like labels: if they are one-hot, "
-            "make one column of them, in which each row names its class"
+            f"; {abbreviate(alike[0])} and {abbreviate(alike[1])} look like labels: if they are "
+            "one-hot, make one column of them, in which each row names its class"
         )
     else:
         name = abbreviate(alike[0] if alike else "NAME")
@@ -128,6 +128,6 @@ def _require_one_label(path: Path, names: list[str]) -> None:
     for name in names:
         if name != LABEL and re.fullmatch(r"labels?([^a-z].*)?", name, re.IGNORECASE):
             raise BadInputError(
-                f"{path}: {abbreviate(LABEL)} and {abbreviate(name)} both look like labels; leave the other "
-                f"out with --drop {abbreviate(name)}, or, if it is a feature, add --label {LABEL}"
+                f"{path}: {abbreviate(LABEL)} and {abbreviate(name)} both look like labels; leave "
+                f"the other out with --drop {abbreviate(name)}, or, if it is a feature, add --label {LABEL}"
             )

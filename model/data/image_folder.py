@@ -93,8 +93,8 @@ def _require_no_others(path: Path, source: Source) -> None:
     for name in source.names():
         if name[-1].lower().endswith(_OTHERS):
             raise BadInputError(
-                f"{path}: {abbreviate('/'.join(name))} is neither PNG nor JPEG; convert it, or take it "
-                "out"
+                f"{path}: {abbreviate('/'.join(name))} is neither PNG nor JPEG; convert it, or "
+                "take it out"
             )
 
 
@@ -144,8 +144,8 @@ def _require_no_empty_class(
     for folder in sorted(source.folders()):
         if folder[:-1] == place and folder[-1] not in filled:
             raise BadInputError(
-                f"{path}: class folder {abbreviate('/'.join(folder))} holds no PNG or JPEG file; add "
-                "images, or delete it"
+                f"{path}: class folder {abbreviate('/'.join(folder))} holds no PNG or JPEG file; "
+                "add images, or delete it"
             )
 
 

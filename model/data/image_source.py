@@ -146,8 +146,8 @@ class Archive:
             zlib.error,
         ) as error:
             raise BadInputError(
-                f"{where}: cannot be unpacked ({abbreviate(str(error), 200)[1:-1]}); pack it again, "
-                "without a password"
+                f"{where}: cannot be unpacked ({abbreviate(str(error), 200)[1:-1]}); pack it "
+                "again, without a password"
             ) from error
         return _require_small(content, where)
 

@@ -121,7 +121,8 @@ def _require_one_notation(
             same[Decimal(label)].append(label)
     for one, *others in same.values():
         for other in others:
-            lines = f"{abbreviate(one)} (line {first[one]}) and {abbreviate(other)} (line {first[other]})"
+            told = [f"{abbreviate(each)} (line {first[each]})" for each in (one, other)]
+            lines = " and ".join(told)
             if _DIGITS.fullmatch(one) and _DIGITS.fullmatch(other):
                 progress(f"{where}: {lines} are two classes")
             else:

@@ -114,8 +114,8 @@ def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
             more.append(after[len(module) + 1 :])
         if more:
             raise BadInputError(
-                f"'{name}' has {abbreviate(more[0])}, so it is no {kind}; give a stack of Linear and "
-                "Leaky"
+                f"'{name}' has {abbreviate(more[0])}, so it is no {kind}; give a stack of Linear "
+                "and Leaky"
             )
     return _paired([(abbreviate(module)[1:-1], given) for module, given in modules.items()])
 

@@ -129,5 +129,6 @@ def _require_one_label(path: Path, names: list[str]) -> None:
         if name != LABEL and re.fullmatch(r"labels?([^a-z].*)?", name, re.IGNORECASE):
             raise BadInputError(
                 f"{path}: {abbreviate(LABEL)} and {abbreviate(name)} both look like labels; leave "
-                f"the other out with --drop {abbreviate(name)}, or, if it is a feature, add --label {LABEL}"
+                f"the other out with --drop {abbreviate(name)}, or, if it is a feature, add "
+                f"--label {LABEL}"
             )

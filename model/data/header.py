@@ -48,13 +48,12 @@ def read_header(path: Path, label: str | None, drop: Sequence[str]) -> Header:
         OSError, UnicodeDecodeError, csv.Error: the file cannot be read.
     """
     wanted = LABEL if label is None else label.strip()
-    rows = {separator: _first_row(path, separator) for separator in SEPARATORS}
+    rows = _first_rows(path)
     fitting = [separator for separator, row in rows.items() if wanted in row]
     separator = (fitting or [max(rows, key=lambda separator: len(rows[separator]))])[0]
     names = rows[separator]
     if not names:
         raise BadInputError(f"{path}: is empty; give a header row, then a row a frame")
-    _require_label(path, names, wanted)
     dropped = {name.strip() for name in drop}
     for name in sorted(dropped - set(names)):
         raise BadInputError(
@@ -66,6 +65,7 @@ def read_header(path: Path, label: str | None, drop: Sequence[str]) -> Header:
         )
     kept = [place for place, name in enumerate(names) if name not in dropped]
     _require_distinct(path, [names[place] for place in kept])
+    _require_label(path, names, wanted)
     if label is None:
         _require_one_label(path, [names[place] for place in kept])
     index = 0 if kept[0] == 0 and _UNNAMED.fullmatch(names[0]) and wanted != names[0] else None
@@ -81,9 +81,21 @@ def read_header(path: Path, label: str | None, drop: Sequence[str]) -> Header:
     return Header(tuple(names), separator, names.index(wanted), features, index)
 
 
-def _first_row(path: Path, separator: str) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [cell.strip() for cell in next(csv.reader(file, delimiter=separator), [])]
+def _first_rows(path: Path) -> dict[str, list[str]]:
+    """Return the cells of the first row for each separator with which it can be read."""
+    rows, error = {}, None
+    for separator in SEPARATORS:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            try:
+                row = next(csv.reader(file, delimiter=separator), [])
+            except csv.Error as wrong:  # not its separator: one cell would hold all of a long row
+                error = error or wrong
+            else:
+                rows[separator] = [cell.strip() for cell in row]
+    if not rows:
+        assert error is not None
+        raise error
+    return rows
 
 
 def _require_distinct(path: Path, names: list[str]) -> None:

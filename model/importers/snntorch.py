@@ -104,6 +104,10 @@ def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
     """Return the pairs in a state dict: keys ``MODULE.PARAMETER``, in the order of the modules."""
     modules: dict[str, dict[str, Any]] = {}
     for key, value in state.items():
+        if not isinstance(key, str):
+            raise BadInputError(
+                f"the stack has a key {abbreviate(key)}; give a module's state dict"
+            )
         module, _, parameter = key.rpartition(".")
         modules.setdefault(module, {})[parameter] = value
     for (module, given), (after, _) in pairwise([*modules.items(), ("", {})]):

@@ -206,6 +206,14 @@ def find_problems(name: str, layers: tuple[Layer, ...]) -> list[Problem]:
     found = []
     if not is_name(name):
         found.append(Problem("network", f"its name is {abbreviate(name)}", NAME_RULE))
+    if not isinstance(layers, list | tuple):
+        what = f"its layers are {kind_of(layers)}"
+        return [*found, Problem("network", what, "give a tuple of layers")]
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            what = f"it is {kind_of(layer)}, no integer layer"
+            fix = "use those of htaflow.model.integer.network"
+            return [*found, Problem(f"layer {index}", what, fix)]
     if not layers or not isinstance(layers[0], FirstLayer):
         what = "its first layer is not an Encode or a Quantise"
         found.append(Problem("network", what, "start with one"))

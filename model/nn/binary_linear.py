@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from htaflow.model.nn.activation import htaf_derivative
 from htaflow.model.support.arguments import checked
+from htaflow.model.support.errors import abbreviate
 
 LATENT_RANGE = 0.1
 """Latent weights start uniform in plus or minus this."""
@@ -80,6 +81,8 @@ def ternary_sign(
     ``2 * htaf'(latent; HTAF_ALPHA, HTAF_BETA)``, as of the sign ``2 * H(latent) - 1`` of a hard
     HTAF (see :mod:`htaflow.model.nn.activation`).
     """
+    if gradient not in (known := get_args(WeightGradient)):
+        raise ValueError(f"gradient is {abbreviate(gradient)}; use {' or '.join(known)}")
     if gradient == "htaf":
         latent = _ThroughHTAF.apply(latent)  # type: ignore[no-untyped-call]
     result: Tensor = _Ternary.apply(latent, fan_in)  # type: ignore[no-untyped-call]

@@ -30,7 +30,15 @@ class Normalisation:
     scale: Fraction
     shift: Fraction
 
-    def fires(self, acc: int) -> bool:
+    @classmethod
+    def of(
+        cls, mean: float, variance: float, epsilon: float, scale: float, shift: float
+    ) -> "Normalisation":
+        """Return the normalisation with these floats, each the number that it is."""
+        total = Fraction(variance) + Fraction(epsilon)
+        return cls(Fraction(mean), total, Fraction(scale), Fraction(shift))
+
+    def fires(self, acc: int | Fraction) -> bool:
         """Whether ``scale * (acc - mean) / sqrt(variance) + shift >= 0``, decided exactly."""
         # Multiplied by the root, which is positive: left + shift * root >= 0.
         left = self.scale * (acc - self.mean)
@@ -90,11 +98,6 @@ def fold_layer(
         found = np.ceil(np.where(flips, -border, border))
         thresholds = np.clip(np.where(certain, found, 0), *ends).astype(np.int64)
     for n in np.flatnonzero(~certain).tolist():
-        exact = Normalisation(
-            Fraction(mean[n]),
-            Fraction(variance[n]) + Fraction(epsilon),
-            Fraction(scale[n]),
-            Fraction(shift[n]),
-        )
+        exact = Normalisation.of(mean[n], variance[n], epsilon, scale[n], shift[n])
         thresholds[n], _ = fold(exact, int(low[n]), int(high[n]))
     return thresholds, flips

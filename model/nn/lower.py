@@ -7,7 +7,13 @@ from torch import nn
 from htaflow.model.integer import golden
 from htaflow.model.integer.network import ArgMax, IntArray, Layer, Network
 from htaflow.model.nn.block import Block
-from htaflow.model.nn.network import VERDICT, BinaryNetwork, require_block, run_block
+from htaflow.model.nn.network import (
+    VERDICT,
+    BinaryNetwork,
+    named_blocks,
+    require_block,
+    run_block,
+)
 from htaflow.model.support.errors import BadInputError, MismatchError, kind_of
 
 _BLOCK = 512  # frames at once: bounds memory, whatever the number of frames
@@ -23,7 +29,7 @@ def lower(model: BinaryNetwork, name: str) -> Network:
         raise BadInputError(f"the model is {kind_of(model)}; {_USE_A_MODEL}")
     _require_here(model)
     layers: list[Layer] = []
-    for child, block in model.named_children():
+    for child, block in named_blocks(model):
         require_block(child, block)
         assert isinstance(block, Block)
         try:
@@ -74,7 +80,7 @@ def prove_lowering(model: BinaryNetwork, network: Network, frames: IntArray) -> 
         block = frames[start : start + _BLOCK]
         expected = golden.trace(network, block)
         values = torch.as_tensor(block)
-        for name, step in model.named_children():
+        for name, step in model.named_blocks():
             values = run_block(name, step, values)
             steps = network.values[name].steps
             _require_shape(name, values, expected[name])
@@ -87,7 +93,7 @@ def prove_lowering(model: BinaryNetwork, network: Network, frames: IntArray) -> 
 
 def _require_same_layers(model: BinaryNetwork, network: Network) -> None:
     """Raise ``BadInputError`` if ``network`` cannot have been lowered from ``model``."""
-    here = [name for name, _ in model.named_children()] + [VERDICT]
+    here = [name for name, _ in model.named_blocks()] + [VERDICT]
     there = [layer.name for layer in network.layers]
     if here != there:
         raise BadInputError(

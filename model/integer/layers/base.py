@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.errors import BadInputError, abbreviate
 
 IntArray = npt.NDArray[Any]
 """An array of integers; which type they have does not matter."""
@@ -84,7 +84,12 @@ class Layer:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            object.__setattr__(self, field.name, _settled(getattr(self, field.name)))
+            try:
+                value = _settled(getattr(self, field.name))
+            except BadInputError as error:
+                where = f"{self.type} {abbreviate(self.name)}, field '{field.name}'"
+                raise BadInputError(f"{where}: {error}") from None
+            object.__setattr__(self, field.name, value)
 
     @property
     def tensors(self) -> dict[str, IntArray]:

@@ -122,8 +122,8 @@ def test_verilog_that_comes_out_otherwise_is_told(
 ) -> None:
     from htaflow.flows.build import build as module
 
-    convert = module.convert
-    monkeypatch.setattr(module, "convert", lambda *args: convert(*args) + "// more\n")
+    to_verilog = module.to_verilog
+    monkeypatch.setattr(module, "to_verilog", lambda *args: to_verilog(*args) + "// more\n")
     with pytest.raises(MismatchError, match=r"first is board.v: line \d+ was '', is '// more'"):
         rebuild(run, "icebreaker")
 

@@ -1,11 +1,11 @@
 """Trained binary networks and the integer networks they are lowered to.
 
-What this package exports is the integer network alone: NumPy, without PyTorch or hardware. Each
-name is imported when it is first asked for, so that ``htaflow --help`` does not wait for NumPy.
+The integer network alone is exported here: NumPy, without PyTorch or hardware.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from htaflow.model.support.exports import export
 
 if TYPE_CHECKING:
     from htaflow.model.integer.file import check_file, load_network, save_network
@@ -31,33 +31,6 @@ if TYPE_CHECKING:
         MismatchError,
         MissingToolError,
     )
-
-_MODULES = {
-    "integer.file": ("check_file", "load_network", "save_network"),
-    "integer.golden": ("run", "trace"),
-    "integer.layers.concepts": ("Concepts",),
-    "integer.layers.conv": ("Conv2d", "LookupConv2d"),
-    "integer.layers.dense": ("Dense",),
-    "integer.layers.encode": ("Encode",),
-    "integer.layers.image": ("Flatten", "Unflatten"),
-    "integer.layers.lookup": ("Lookup",),
-    "integer.layers.quantise": ("Quantise",),
-    "integer.layers.spiking": ("Spiking",),
-    "integer.layers.steps": ("Accumulate", "Steps"),
-    "integer.layers.vote": ("ArgMax", "GroupSum"),
-    "integer.layers.window": ("MaxPool2d",),
-    "integer.layers.base": ("Layer", "Values"),
-    "integer.network": ("LAYER_TYPES", "Network", "Problem"),
-    "run_directory": ("Run",),
-    "support.errors": (
-        "BadInputError",
-        "DoesNotFitError",
-        "HtaflowError",
-        "MismatchError",
-        "MissingToolError",
-    ),
-}
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "LAYER_TYPES",
@@ -93,14 +66,26 @@ __all__ = [
     "trace",
 ]
 
-
-if not TYPE_CHECKING:  # with it, a type checker would accept any name
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-        globals()[name] = value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        return value
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+export(
+    __name__,
+    {
+        "integer.file": "check_file load_network save_network",
+        "integer.golden.executor": "run trace",
+        "integer.layers.base": "Layer Values",
+        "integer.layers.concepts": "Concepts",
+        "integer.layers.conv": "Conv2d LookupConv2d",
+        "integer.layers.dense": "Dense",
+        "integer.layers.encode": "Encode",
+        "integer.layers.image": "Flatten Unflatten",
+        "integer.layers.lookup": "Lookup",
+        "integer.layers.quantise": "Quantise",
+        "integer.layers.spiking": "Spiking",
+        "integer.layers.steps": "Accumulate Steps",
+        "integer.layers.vote": "ArgMax GroupSum",
+        "integer.layers.window": "MaxPool2d",
+        "integer.network": "LAYER_TYPES Network Problem",
+        "run_directory": "Run",
+        "support.errors": "BadInputError DoesNotFitError HtaflowError MismatchError "
+        "MissingToolError",
+    },
+)

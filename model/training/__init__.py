@@ -1,18 +1,23 @@
 """Recipes, the zoo and the training loop."""
 
-from htaflow.model.training.recipe import (
-    ConceptNeurons,
-    Conv,
-    HeavisideNeurons,
-    HiddenLayer,
-    Neurons,
-    Pool,
-    Recipe,
-    Refinement,
-    SpikingNeurons,
-)
-from htaflow.model.training.train import train
-from htaflow.model.training.zoo import ZOO, find_recipe
+from typing import TYPE_CHECKING
+
+from htaflow.model.support.exports import export
+
+if TYPE_CHECKING:
+    from htaflow.model.training.recipe import (
+        ConceptNeurons,
+        Conv,
+        HeavisideNeurons,
+        HiddenLayer,
+        Neurons,
+        Pool,
+        Recipe,
+        Refinement,
+        SpikingNeurons,
+    )
+    from htaflow.model.training.train import train
+    from htaflow.model.training.zoo import ZOO, find_recipe
 
 __all__ = [
     "ZOO",
@@ -28,3 +33,13 @@ __all__ = [
     "find_recipe",
     "train",
 ]
+
+export(
+    __name__,
+    {
+        "recipe": "ConceptNeurons Conv HeavisideNeurons HiddenLayer Neurons Pool Recipe "
+        "Refinement SpikingNeurons",
+        "train": "train",
+        "zoo": "ZOO find_recipe",
+    },
+)

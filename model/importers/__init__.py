@@ -1,1 +1,5 @@
 """Networks that were trained elsewhere."""
+
+from htaflow.model.importers.snntorch import from_snntorch
+
+__all__ = ["from_snntorch"]

@@ -1,9 +1,9 @@
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import htaflow.model.training.train
 import htaflow.sim.verify
 from htaflow.flows import demo as module
 from htaflow.flows.demo import BOARDS, demo
@@ -25,8 +25,9 @@ def test_the_steps_run_in_order_and_a_mismatch_stops_before_anything_is_built(
 
     for name in ("convert", "build_all", "report"):
         monkeypatch.setattr(module, name, fake(name))
-    monkeypatch.setattr(htaflow.model.training.train, "train", fake("train"))
-    monkeypatch.setattr(htaflow.sim.verify, "verify", fake("verify"))
+    train_module = import_module("htaflow.model.training.train")
+    monkeypatch.setattr(train_module, "train", fake("train"))
+    monkeypatch.setattr(htaflow.sim.verify, "verify_rtl", fake("verify"))
     results = demo(tmp_path)
     assert steps == ["train", "convert", "verify", "build_all", "report"]
     assert list(results) == ["train", "convert", "verify", "build", "page"]
@@ -35,7 +36,7 @@ def test_the_steps_run_in_order_and_a_mismatch_stops_before_anything_is_built(
     def mismatch(*arguments: Any, **options: Any) -> None:
         raise MismatchError("frame 3 differs")
 
-    monkeypatch.setattr(htaflow.sim.verify, "verify", mismatch)
+    monkeypatch.setattr(htaflow.sim.verify, "verify_rtl", mismatch)
     steps.clear()
     with pytest.raises(MismatchError):
         demo(tmp_path)

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -140,7 +141,8 @@ def test_unchanged_training_is_not_run_again(tmp_path, monkeypatch):
     said: list[str] = []
 
     with monkeypatch.context() as patch:
-        patch.setattr("htaflow.model.training.train.fit", None)  # would fail if it were called
+        train_module = import_module("htaflow.model.training.train")
+        patch.setattr(train_module, "fit", None)  # would fail if it were called
         assert train("tiny", "digits", tmp_path, epochs=1, progress=said.append) == result
     assert said == ["train: unchanged"]
 

@@ -1,5 +1,5 @@
 """Boards as data."""
 
-from htaflow.flows.boards.board import Board, Pin, known_boards, load_board, parse_board
+from htaflow.flows.boards.board import Board, known_boards, load_board, parse_board
 
-__all__ = ["Board", "Pin", "known_boards", "load_board", "parse_board"]
+__all__ = ["Board", "known_boards", "load_board", "parse_board"]

@@ -284,7 +284,7 @@ def _add_check(verb: argparse.ArgumentParser) -> None:
 
 def _run_check(options: argparse.Namespace) -> int:
     from htaflow.flows.check import check
-    from htaflow.model.integer.network import describe_problems
+    from htaflow.model.integer.problems import describe_problems
 
     problems = check(options.file)
     if options.json:

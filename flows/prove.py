@@ -118,9 +118,8 @@ Proof = tuple[str, str, Callable[[], Facts]]
 
 def _proofs(run: Run, network: Network, progress: Progress) -> Iterator[Proof]:
     """Yield the proofs of a run."""
-    code = (
-        source_digest("htaflow.flows", "htaflow.hw", "htaflow.model") + find_tool("yosys").version
-    )
+    sources = source_digest("htaflow.flows", "htaflow.hw", "htaflow.model.integer")
+    code = sources + find_tool("yosys").version
     again = f"run 'htaflow convert {run.path}'"
     text, interface = _verilog(run.verilog, run.interface, network, again)
     of = run.digests(run.verilog)

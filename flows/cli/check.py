@@ -19,7 +19,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the verb, print what it found, and return the exit code."""
     from htaflow.flows.check import check
-    from htaflow.model.integer.network import describe_problems
+    from htaflow.model.integer.problems import describe_problems
 
     problems = check(options.file)
     if options.json:

@@ -109,7 +109,7 @@ def mutate(
         given.astype("<i4").tobytes(),
         json.dumps(options),
         f"{simulator} {yosys}",
-        source_digest("htaflow.sim", "htaflow.hw", "htaflow.model", "htaflow.flows"),
+        source_digest("htaflow.sim", "htaflow.hw", "htaflow.model.integer", "htaflow.flows"),
     )
     folder, stored = run / "verify", here.verify("mutation")
     with locked_folder(

@@ -7,7 +7,7 @@ its thermometer holds about the same number of training frames, as suits a table
 :func:`rate_thresholds` is for spiking networks: other thresholds in each step.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +16,9 @@ from torch import Tensor
 from htaflow.model.integer import network
 from htaflow.model.integer.network import IntArray
 from htaflow.model.nn.block import Block
+from htaflow.model.nn.choices import Rule
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, kind_of
-
-Rule = Literal["range", "quantiles"]
 
 
 def _as_frames(features: Any, count: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from htaflow.model.integer.network import NAME_RULE, is_name
+from htaflow.model.integer.problems import NAME_RULE, is_name
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.block import Block
 from htaflow.model.nn.encode import Encoder, Quantiser

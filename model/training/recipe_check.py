@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from htaflow.model.integer.layers.concepts import name_problems
 from htaflow.model.integer.layers.steps import MAX_STEPS
-from htaflow.model.integer.network import NAME_RULE, is_name
+from htaflow.model.integer.problems import NAME_RULE, is_name
 from htaflow.model.nn.integer_linear import WEIGHT_BITS
 from htaflow.model.support.arguments import described, fits
 from htaflow.model.support.errors import BadInputError, abbreviate, did_you_mean, kind_of

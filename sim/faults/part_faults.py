@@ -18,7 +18,8 @@ from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.vote import greater_or_equal
 from htaflow.hw.layers.window import Windows
-from htaflow.hw.logic.netlist import MUX, Logic, Net
+from htaflow.hw.logic.netlist import Logic, Net
+from htaflow.hw.logic.truth_table import MUX
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.stage import Stage

@@ -115,9 +115,9 @@ class Layer:
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return which incoming values one output depends on, each with its weight, or 1.
 
-        By default the value at the same index. ``values`` is what the layer is fed.
+        ``values`` is what the layer is fed.
         """
-        return [(output, 1)]
+        raise NotImplementedError(f"no wires are known of a {self.type}")
 
     def noun(self, values: Values) -> str:
         """Return what one of the ``values`` that it yields is called."""
@@ -134,6 +134,15 @@ class Layer:
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Yield (what is wrong, what to do) for this layer when fed ``values``."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Elementwise(Layer):
+    """Base of layers whose every output depends on the value at the same index alone."""
+
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the value at the same index."""
+        return [(output, 1)]
 
 
 def fits(low: int, high: int) -> bool:

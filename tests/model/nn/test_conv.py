@@ -20,11 +20,11 @@ from htaflow.model.integer.network import (
     LookupConv2d,
     Network,
     Windowed,
-    find_problems,
 )
 from htaflow.model.integer.network import Flatten as IntegerFlatten
 from htaflow.model.integer.network import MaxPool2d as IntegerPool
 from htaflow.model.integer.network import Unflatten as IntegerUnflatten
+from htaflow.model.integer.problems import find_problems
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.block import GroupSum
 from htaflow.model.nn.conv import BinaryConv2d, Flatten, MaxPool2d, Unflatten

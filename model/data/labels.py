@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.data.cells import MISSING, NUMBER
+from htaflow.model.data.tables.cells import MISSING, NUMBER
 from htaflow.model.support.errors import BadInputError, abbreviate
 from htaflow.model.support.progress import Progress
 

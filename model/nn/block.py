@@ -12,10 +12,10 @@ from htaflow.model.integer import network
 from htaflow.model.integer.network import IntArray
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.binary_linear import BinaryLinear
-from htaflow.model.nn.fold import Normalisation, fold_layer
 from htaflow.model.nn.integer_linear import IntegerLinear
+from htaflow.model.nn.lowering.fold import Normalisation, fold_layer
+from htaflow.model.nn.lowering.ties import settle
 from htaflow.model.nn.surrogates import Surrogate
-from htaflow.model.nn.ties import settle
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, kind_of
 

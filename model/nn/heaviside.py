@@ -11,10 +11,10 @@ from htaflow.model.integer import network
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.binary_linear import LATENT_RANGE, as_inputs
 from htaflow.model.nn.block import Block, integer_weights, require_finite
-from htaflow.model.nn.fold import Normalisation, fold_layer
 from htaflow.model.nn.integer_linear import IntegerLinear
+from htaflow.model.nn.lowering.fold import Normalisation, fold_layer
+from htaflow.model.nn.lowering.ties import settle
 from htaflow.model.nn.surrogates import Surrogate
-from htaflow.model.nn.ties import settle
 from htaflow.model.support.arguments import checked
 
 

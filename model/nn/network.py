@@ -18,7 +18,7 @@ Mode = Literal["hard", "smooth"]
 
 
 VERDICT = "argmax"
-"""The name of the layer that :func:`htaflow.model.nn.lower.lower` adds."""
+"""The name of the layer that :func:`htaflow.model.nn.lowering.lower.lower` adds."""
 
 
 def require_block(name: str, block: object) -> None:

@@ -33,7 +33,7 @@ from htaflow.model.nn.encode import Encoder, Quantiser
 from htaflow.model.nn.heaviside import Heaviside
 from htaflow.model.nn.integer_linear import IntegerLinear
 from htaflow.model.nn.lookup import LookupNeurons, tabulate
-from htaflow.model.nn.lower import lower, prove_lowering
+from htaflow.model.nn.lowering.lower import lower, prove_lowering
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.nn.spiking import Accumulate, Spiking, Steps
 from htaflow.model.nn.surrogates import Surrogate

@@ -10,7 +10,7 @@ from htaflow.model.data.dataset import make_dataset
 from htaflow.model.data.load import load
 from htaflow.model.nn.binary_linear import BinaryLinear, SparseBinaryLinear
 from htaflow.model.nn.block import GroupSum, Scores
-from htaflow.model.nn.lower import lower
+from htaflow.model.nn.lowering.lower import lower
 from htaflow.model.nn.spiking import Accumulate
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.training.assemble import build_model

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.data.cells import read_row
 from htaflow.model.data.dataset import MAX_LABEL, Array, Dataset, make_dataset, split
 from htaflow.model.data.features import Features
-from htaflow.model.data.header import SEPARATORS, Header, read_header
+from htaflow.model.data.images.layout import channels_first
 from htaflow.model.data.labels import flat_labels, read_labels, require_classes
-from htaflow.model.data.layout import channels_first
 from htaflow.model.data.options import DataOptions
+from htaflow.model.data.tables.cells import read_row
+from htaflow.model.data.tables.header import SEPARATORS, Header, read_header
 from htaflow.model.support.errors import BadInputError, abbreviate
 from htaflow.model.support.npz import read_npz
 from htaflow.model.support.progress import Progress, silent

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htaflow.model.data.cells import NUMBER
+from htaflow.model.data.tables.cells import NUMBER
 from htaflow.model.support.errors import BadInputError, abbreviate, did_you_mean
 
 LABEL = "label"

@@ -10,7 +10,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from htaflow.model.nn.fold import Normalisation
+from htaflow.model.nn.lowering.fold import Normalisation
 
 _ROUNDING = 2.0**-49
 """More than the share of its terms by which a sum of a few products can be off."""

@@ -12,7 +12,7 @@ from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.binary_linear import BinaryLinear, SparseBinaryLinear
 from htaflow.model.nn.block import Block, GroupSum, Hidden, Scores
 from htaflow.model.nn.encode import Encoder
-from htaflow.model.nn.lower import lower, prove_lowering
+from htaflow.model.nn.lowering.lower import lower, prove_lowering
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.support.errors import MismatchError
 

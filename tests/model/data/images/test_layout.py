@@ -14,7 +14,7 @@ from htaflow.model.nn.binary_linear import BinaryLinear
 from htaflow.model.nn.block import Scores
 from htaflow.model.nn.conv import BinaryConv2d, Flatten, Unflatten
 from htaflow.model.nn.encode import Encoder
-from htaflow.model.nn.lower import lower
+from htaflow.model.nn.lowering.lower import lower
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.run_directory import Run
 from htaflow.model.support.errors import BadInputError

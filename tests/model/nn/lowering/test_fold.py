@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from htaflow.model.nn.fold import Normalisation, fold, fold_layer
+from htaflow.model.nn.lowering.fold import Normalisation, fold, fold_layer
 
 # Few digits, so that ties, where a rounding error would change a bit, are common.
 coarse = st.integers(-40, 40).map(lambda n: Fraction(n, 4))

@@ -1,0 +1,1 @@
+"""Images as data: PNG and JPEG files in folders and archives."""

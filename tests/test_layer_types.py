@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Every layer type is asked for at every station; one that a station forgets is refused there."""
 
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from htaflow.flows.report.parameters import parameters
 from htaflow.hw.layers import Placement, layer_parts
 from htaflow.hw.layers.encode import encode_logic
 from htaflow.hw.logic.target import PORTABLE
+from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.model.integer import golden
 from htaflow.model.integer.file import load_network, save_network
@@ -30,6 +32,7 @@ from htaflow.model.integer.network import (
 )
 from htaflow.model.support.errors import BadInputError
 from htaflow.sim.faults.layers import operators
+from htaflow.sim.faults.part_faults import kinds, logic_kinds
 
 SEEDS = 200
 
@@ -128,6 +131,18 @@ def test_every_type_comes_back_from_its_file(
     again = load_network(tmp_path / "network.safetensors")
     assert again.digest == network.digest
     assert type(again.layers[index]) is kind
+
+
+@pytest.mark.parametrize("kind", LAYER_TYPES.values(), ids=LAYER_TYPES)
+def test_faults_of_parts_are_known_of_every_type(
+    kind: type[Layer], examples: dict[type[Layer], Example]
+) -> None:
+    assert kinds(NetworkCore(examples[kind].network))
+
+
+def test_a_type_whose_logic_has_no_faults_registered_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match="Forgotten"):
+        logic_kinds(FORGOTTEN[0])
 
 
 class Forgotten(Layer):

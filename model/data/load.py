@@ -4,7 +4,7 @@ from pathlib import Path
 
 from htaflow.model.data.dataset import Dataset, make_dataset, split
 from htaflow.model.data.idx import is_idx_folder, load_idx_folder
-from htaflow.model.data.images.image_folder import load_image_archive, load_image_folder
+from htaflow.model.data.images.folder import load_image_archive, load_image_folder
 from htaflow.model.data.mnist import load_mnist
 from htaflow.model.data.options import DataOptions
 from htaflow.model.data.tables.table import load_csv, load_npz
@@ -25,7 +25,7 @@ def load(spec: str | Path, progress: Progress = silent, options: DataOptions = _
     Args:
         spec: ``digits`` (scikit-learn's 8 x 8 digits, always there), ``mnist`` (downloaded once),
             a folder of MNIST's IDX files, a folder of class folders with PNG or JPEG files, or a
-            ``.zip`` file of these (see :mod:`htaflow.model.data.images.image_folder`), or a user's
+            ``.zip`` file of these (see :mod:`htaflow.model.data.images.folder`), or a user's
             ``.npz`` or ``.csv`` file (see :mod:`htaflow.model.data.tables.table`).
         progress: told of a download, and of what was recognised in a user's data.
         options: how to read a user's data.

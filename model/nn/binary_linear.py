@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from htaflow.model.nn.activation import htaf_derivative
-from htaflow.model.nn.choices import WeightGradient
 from htaflow.model.support.arguments import checked
+from htaflow.model.support.choices import WeightGradient
 from htaflow.model.support.errors import abbreviate
 
 LATENT_RANGE = 0.1

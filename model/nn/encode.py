@@ -16,8 +16,8 @@ from torch import Tensor
 from htaflow.model.integer import network
 from htaflow.model.integer.network import IntArray
 from htaflow.model.nn.block import Block
-from htaflow.model.nn.choices import Rule
 from htaflow.model.support.arguments import checked
+from htaflow.model.support.choices import Rule
 from htaflow.model.support.errors import BadInputError, kind_of
 
 

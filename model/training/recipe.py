@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
-from htaflow.model.nn.choices import Rule, WeightGradient
+from htaflow.model.support.choices import Rule, WeightGradient
 
 
 @dataclass(frozen=True)

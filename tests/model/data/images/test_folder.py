@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from htaflow.model.data.images import image_source
-from htaflow.model.data.images.image_file import read_image
+from htaflow.model.data.images.file import read_image
 from htaflow.model.data.load import load
 from htaflow.model.data.options import DataOptions
 from htaflow.model.support.errors import BadInputError

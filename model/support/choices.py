@@ -1,4 +1,4 @@
-"""What may be chosen of the modules here by name; plain types, so that recipes need no torch."""
+"""Choices that recipes and modules share by name: plain types, so that recipes need no torch."""
 
 from typing import Literal
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from htaflow.model.data.dataset import Array, Dataset, make_dataset, split
 from htaflow.model.data.features import Features
-from htaflow.model.data.images.image_file import MAX_PIXELS, Pixels, read_image
-from htaflow.model.data.images.image_source import Folder, Name, Source, open_archive
+from htaflow.model.data.images.file import MAX_PIXELS, Pixels, read_image
+from htaflow.model.data.images.source import Folder, Name, Source, open_archive
 from htaflow.model.data.labels import as_classes
 from htaflow.model.data.options import DataOptions
 from htaflow.model.integer.network import MAX_FEATURES

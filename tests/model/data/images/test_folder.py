@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from htaflow.model.data.images import source
 from htaflow.model.data.images.file import read_image
 from htaflow.model.data.load import load
 from htaflow.model.data.options import DataOptions
@@ -258,7 +259,7 @@ def test_names_that_lead_out_of_an_archive_are_refused(tmp_path, name):
 
 
 def test_bombs_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_source, "MAX_FILE", 1 << 16)
+    monkeypatch.setattr(source, "MAX_FILE", 1 << 16)
     bomb = zipped(tmp_path / "d.zip", **files(), **{"dog/x.png": bytes(1 << 20)})
     refuse("dog/x.png: unpacks to more than 65536 bytes", bomb)
     wide = png(np.zeros((3000, 3000)))
@@ -266,7 +267,7 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
         "dog/x.png: has 3000 x 3000 pixels",
         zipped(tmp_path / "d.zip", **files(), **{"dog/x.png": wide}),
     )
-    monkeypatch.setattr(image_source, "MAX_FILES", 9)
+    monkeypatch.setattr(source, "MAX_FILES", 9)
     refuse("holds more than 9 files", zipped(tmp_path / "d.zip", **files()))
 
 

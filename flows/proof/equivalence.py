@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+from htaflow.flows.proof.algebra import Words
 from htaflow.flows.proof.bdd import FALSE, Bdd, Edge, TooManyNodesError
-from htaflow.flows.proof.gates import Bit, Box, Gates, Words
+from htaflow.flows.proof.gates import Bit, Box, Gates
 from htaflow.model.support.progress import Progress, silent
 
 MOST_NODES = 2_000_000

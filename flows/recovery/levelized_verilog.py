@@ -4,7 +4,7 @@ An event-driven simulator follows every change through every wire: where many pa
 length meet, a gate is evaluated many times over in one cycle. Here the gates between registers that
 hang together are one process, in an order in which each is evaluated once. That pays for a network
 that takes a frame a cycle; for a serial line, on which little happens, there is
-:func:`htaflow.flows.recovery.netlist.to_verilog`.
+:func:`htaflow.flows.recovery.netlist_verilog.to_verilog`.
 """
 
 import re
@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from htaflow.flows.recovery.netlist import Control, FlipFlop, Netlist, NetName, in_order
+from htaflow.flows.recovery.lookup_table import NetName
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Netlist, in_order
+from htaflow.flows.recovery.netlist_verilog import wakes_at
 from htaflow.model.support.errors import BadInputError
 
 _BIT = re.compile(r"(?P<port>\w+)\[(?P<index>\d+)\]")
@@ -95,14 +97,10 @@ def _ports(names: Iterable[str], way: str) -> dict[str, str]:
 
 def _when(control: Control) -> tuple[str, str]:
     """Return the edges at which flip-flops wake, and on which condition they then act."""
-    edge = f"{'negedge' if control.falling else 'posedge'} {control.clock}"
-    enable, reset = _enable(control), _reset(control)
-    if not reset or not enable:
-        at_once = f" or {'negedge' if control.reset_low else 'posedge'} {control.reset}"
-        return edge + (at_once if reset and control.at_once else ""), enable if not reset else ""
-    if control.at_once:
-        return f"{edge} or {'negedge' if control.reset_low else 'posedge'} {control.reset}", ""
-    return edge, f"{reset} | {enable}"
+    edge, enable, reset = wakes_at(control), _enable(control), _reset(control)
+    if reset and enable and not control.at_once:
+        return edge, f"{reset} | {enable}"
+    return edge, "" if reset else enable
 
 
 def _update(net: NetName, cell: FlipFlop) -> str:

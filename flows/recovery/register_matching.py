@@ -16,15 +16,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from htaflow.flows.recovery.netlist import (
-    Control,
-    LookupTable,
-    Netlist,
-    NetName,
-    in_order,
-    permute,
-    simplify,
-)
+from htaflow.flows.recovery.lookup_table import LookupTable, NetName, permute, simplify
+from htaflow.flows.recovery.netlist import Control, Netlist, in_order
 
 _MOST_NAMED = 5
 

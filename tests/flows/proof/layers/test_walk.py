@@ -9,7 +9,8 @@ import pytest
 from chains import random_chain
 
 from htaflow.flows.proof.bdd import deep_recursion
-from htaflow.flows.proof.gates import Gates, read_gates
+from htaflow.flows.proof.gate_reader import read_gates
+from htaflow.flows.proof.gates import Gates
 from htaflow.flows.proof.layers import LayerProof, prove_layer, prove_layers
 from htaflow.flows.proof.layers.membranes import stays_within
 from htaflow.flows.proof.prover.prover import Prover

@@ -163,7 +163,7 @@ endmodule
 
 
 def test_numbers_that_are_compared_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htaflow.flows.proof.equivalence.MOST_NODES", 10_000)
+    monkeypatch.setattr("htaflow.flows.proof.equivalence.difference.MOST_NODES", 10_000)
     gates = read_gates(NUMBERS, "board")
     both = gates.signals["both"]
     numbers = (both[:14], both[14:])

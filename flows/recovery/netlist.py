@@ -21,6 +21,9 @@ PLL_IDLE = (
 """The inputs of a PLL that must be 0."""
 
 
+Rename = Callable[[NetName], NetName]
+
+
 class Control(NamedTuple):
     """What flip-flops of one register share.
 
@@ -36,6 +39,10 @@ class Control(NamedTuple):
     reset_low: bool = False
     at_once: bool = False
 
+    def reading(self, new: Rename) -> "Control":
+        """Return the same with each net that it reads renamed."""
+        return self._replace(clock=new(self.clock), enable=new(self.enable), reset=new(self.reset))
+
 
 @dataclass(frozen=True)
 class FlipFlop:
@@ -44,6 +51,11 @@ class FlipFlop:
     data: NetName
     control: Control
     value: int
+
+    def reading(self, new: Rename) -> "FlipFlop":
+        """Return the same with each net that it reads renamed."""
+        control = self.control.reading(new)
+        return replace(self, data=new(self.data), control=control)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,16 @@ class Memory:
     data: NetName
     control: Control
     value: int
+
+    def reading(self, new: Rename) -> "Memory":
+        """Return the same with each net that it reads renamed."""
+        return replace(
+            self,
+            read=tuple(map(new, self.read)),
+            write=tuple(map(new, self.write)),
+            data=new(self.data),
+            control=self.control.reading(new),
+        )
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,15 @@ class RecoveredPll:
     phase: int
     fed_back: NetName
     idle: tuple[NetName, ...]
+
+    def reading(self, new: Rename) -> "RecoveredPll":
+        """Return the same with each net that it reads renamed."""
+        return replace(
+            self,
+            clock=new(self.clock),
+            fed_back=new(self.fed_back),
+            idle=tuple(map(new, self.idle)),
+        )
 
 
 @dataclass
@@ -111,40 +142,14 @@ class _Simplifier:
         old, new = self._old, self._new
         for net in self._met:  # it grows as it is gone through
             if net in old.plls:
-                new.plls[net] = self._pll(old.plls[net])
+                new.plls[net] = old.plls[net].reading(self._net)
             elif net in old.memories:
-                new.memories[net] = self._memory(old.memories[net])
+                new.memories[net] = old.memories[net].reading(self._net)
             elif net not in old.flip_flops:
                 raise BadInputError(f"net {net} is read, and nothing drives it")
             else:
-                cell = old.flip_flops[net]
-                control = self._control(cell.control)
-                new.flip_flops[net] = FlipFlop(self._net(cell.data), control, cell.value)
+                new.flip_flops[net] = old.flip_flops[net].reading(self._net)
         return new
-
-    def _control(self, old: Control) -> Control:
-        return old._replace(
-            clock=self._net(old.clock),
-            enable=self._net(old.enable),
-            reset=self._net(old.reset),
-        )
-
-    def _memory(self, old: Memory) -> Memory:
-        return Memory(
-            read=tuple(map(self._net, old.read)),
-            write=tuple(map(self._net, old.write)),
-            data=self._net(old.data),
-            control=self._control(old.control),
-            value=old.value,
-        )
-
-    def _pll(self, old: RecoveredPll) -> RecoveredPll:
-        return replace(
-            old,
-            clock=self._net(old.clock),
-            fed_back=self._net(old.fed_back),
-            idle=tuple(map(self._net, old.idle)),
-        )
 
     def _net(self, wanted: NetName) -> NetName:
         """Return what ``wanted`` comes down to, having simplified the tables behind it."""

@@ -18,8 +18,9 @@ from htaflow.flows.build.build import same_bitstream
 from htaflow.flows.build.synth import NETLIST, NETLIST_VERILOG, core_synthesis
 from htaflow.flows.families import find_family
 from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream
+from htaflow.flows.recovery.cells.cell import UnknownCellError
 from htaflow.flows.recovery.levelized_verilog import to_ordered_verilog
-from htaflow.flows.recovery.netlist_cells import UnknownCellError, netlist_of
+from htaflow.flows.recovery.netlist_cells import netlist_of
 from htaflow.flows.tools.cell_models import MODEL_OPTIONS, cell_models
 from htaflow.flows.tools.diagnostics import as_json, read_log, refuse
 from htaflow.flows.tools.tools import find_tool

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from chains import random_chain
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from networks import random_spiking
 
 from htaflow.flows.proof.bdd import deep_recursion
-from htaflow.flows.proof.gates import read_gates
-from htaflow.flows.proof.layers.neurons import LayerProof, _stays_within, prove_layers
+from htaflow.flows.proof.gate_reader import read_gates
+from htaflow.flows.proof.gates import Gates
+from htaflow.flows.proof.layers import LayerProof, prove_layer, prove_layers
+from htaflow.flows.proof.layers.membranes import stays_within
+from htaflow.flows.proof.prover.prover import Prover
 from htaflow.hw.verilog import Design, generate
 from htaflow.model.importers.snntorch import from_snntorch
 from htaflow.model.integer.network import (
+    LAYER_TYPES,
     Accumulate,
     ArgMax,
     Conv2d,
@@ -61,6 +62,21 @@ def changed(text: str, old: str, new: str) -> str:
 
 def open_ones(proofs: dict[str, LayerProof]) -> set[str]:
     return {name for name, proof in proofs.items() if not proof.closed}
+
+
+@pytest.mark.parametrize("kind", LAYER_TYPES)
+def test_every_layer_type_has_a_proof(kind: str) -> None:
+    assert prove_layer.dispatch(LAYER_TYPES[kind]) is not prove_layer.dispatch(object)
+
+
+def test_a_layer_type_without_a_proof_is_refused() -> None:
+    class Other(Layer):
+        type = "Other"
+
+    network = network_of(encode(2))
+    prover = Prover(Gates({}, {}, {}, {}, {}, {}), network, {"stages": []})
+    with pytest.raises(NotImplementedError, match="no proof of a Other"):
+        prove_layer(Other("other"), prover, network.input, LayerProof("other", "Other"))
 
 
 def check_random(seed: int) -> None:
@@ -254,48 +270,6 @@ def test_a_membrane_that_is_not_cleared_is_found() -> None:
     assert "spikes" in open_ones(proofs_of(network, design, text))
 
 
-def reached_one_by_one(layer: Spiking, steps: int) -> list[set[int]]:
-    """Every value of each membrane in ``steps`` steps, if any current in its bounds can come."""
-    least, most = layer.currents
-    found = []
-    for n in range(len(least)):
-        now, ever = {0}, {0}
-        for step in range(steps):
-            after = set()
-            for v in now:
-                rest = v if layer.leak is None else v - v // 2**layer.leak
-                if step and v >= layer.thresholds[n]:
-                    rest = 0 if layer.reset == "zero" else rest - int(layer.resets[n])
-                after |= set(range(rest + int(least[n]), rest + int(most[n]) + 1))
-            now, ever = after, ever | after
-        found.append(ever)
-    return found
-
-
-@settings(max_examples=60)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_a_membranes_range_holds_if_no_value_leaves_it_and_only_then(seed: int, steps: int) -> None:
-    layer = random_spiking(np.random.default_rng(seed), "spikes", 4, 3, fan_in=3)
-    reached = reached_one_by_one(layer, steps)
-    low = np.array([min(values) for values in reached])
-    high = np.array([max(values) for values in reached])
-    assert _stays_within(layer, steps, low, high)
-    assert _stays_within(layer, steps, *layer.membranes(steps))
-    for n in range(3):
-        one = np.arange(3) == n
-        assert not _stays_within(layer, steps, low + one, high)
-        assert not _stays_within(layer, steps, low, high - one)
-
-
-def test_a_leak_that_leaves_gaps_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = spiking().layers[2]
-    assert isinstance(layer, Spiking)
-    far = np.full(3, 1 << 20)
-    assert _stays_within(layer, 3, -far, far)
-    monkeypatch.setattr(Spiking, "rest", lambda self, v, spikes, neurons: 2 * v)
-    assert not _stays_within(layer, 3, -far, far)
-
-
 def test_a_membrane_of_31_bits_is_followed_and_takes_no_memory() -> None:
     weights = np.random.default_rng(1).choice([-1.0, 1.0], (2, 16))
     state = {
@@ -311,8 +285,8 @@ def test_a_membrane_of_31_bits_is_followed_and_takes_no_memory() -> None:
     low, high = layer.membranes(7)
     assert int((high - low).max()).bit_length() == 31
     tracemalloc.start()
-    assert _stays_within(layer, 7, low, high)
-    assert not _stays_within(layer, 7, low, high - 1)
+    assert stays_within(layer, 7, low, high)
+    assert not stays_within(layer, 7, low, high - 1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20

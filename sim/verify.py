@@ -171,17 +171,7 @@ def verify_design(
     tool = simulator_version(simulator)
     most = STALLED_FRAMES if frames is None else frames
     bench = replace(bench_of(network, design, given, most, seed, simulator), timeout=timeout)
-    inputs = digest(
-        *(source.read_bytes() for source in design.sources),
-        json.dumps(design.interface, sort_keys=True),
-        repr((design.port, design.toplevel, design.build_args, sorted(design.facts.items()))),
-        network.digest,
-        given.astype("<i4").tobytes(),
-        bench.beats.tobytes(),
-        bench.expected.tobytes(),
-        f"{bench.stalled_frames} {seed} {tool} cocotb {version('cocotb')}",
-        *(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))),
-    )
+    inputs = _digest_inputs(network, design, given, bench, tool)
     stored = run / "verify" / f"{level}.json"
     with locked_folder(
         folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")
@@ -191,11 +181,7 @@ def verify_design(
             progress(f"verify {level}: unchanged")
         else:
             progress(f"verify {level}: {len(given)} frames ({origin}), {tool}")
-            if design.port == "stream" and "dropped_cycles" not in design.interface:
-                progress(
-                    f"verify {level}: the Verilog was made by an earlier version and has no port "
-                    f"'dropped'; run 'htaflow convert {run}' to have dropped frames told and tried"
-                )
+            _tell_age(run, design, progress)
             result = {"level": level, "network": network.digest, "frames_from": origin}
             result |= design.facts
             result |= _simulate(network, given, bench, folder, progress)
@@ -204,6 +190,32 @@ def verify_design(
     if result["problems"]:
         raise MismatchError(_explain(run, folder, stored, result))
     return result
+
+
+def _digest_inputs(
+    network: Network, design: DesignUnderTest, frames: IntArray, bench: Bench, tool: str
+) -> str:
+    """Return the digest of all that decides the result: design, frames, bench, tool and code."""
+    return digest(
+        *(source.read_bytes() for source in design.sources),
+        json.dumps(design.interface, sort_keys=True),
+        repr((design.port, design.toplevel, design.build_args, sorted(design.facts.items()))),
+        network.digest,
+        frames.astype("<i4").tobytes(),
+        bench.beats.tobytes(),
+        bench.expected.tobytes(),
+        f"{bench.stalled_frames} {bench.seed} {tool} cocotb {version('cocotb')}",
+        *(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))),
+    )
+
+
+def _tell_age(run: Path, design: DesignUnderTest, progress: Progress) -> None:
+    """Report that dropped frames are not tried if ``design`` is too old to tell of them."""
+    if design.port == "stream" and "dropped_cycles" not in design.interface:
+        progress(
+            f"verify {design.level}: the Verilog was made by an earlier version and has no port "
+            f"'dropped'; run 'htaflow convert {run}' to have dropped frames told and tried"
+        )
 
 
 def read_interface(run: Path, network: Network) -> dict[str, Any]:

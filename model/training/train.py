@@ -4,19 +4,28 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from htaflow.model.data.dataset import Dataset
 from htaflow.model.data.load import load
 from htaflow.model.data.options import DataOptions
-from htaflow.model.integer.exemplars import exemplars_bytes, find_exemplars, load_exemplars
+from htaflow.model.integer.exemplars import (
+    Exemplars,
+    exemplars_bytes,
+    find_exemplars,
+    load_exemplars,
+)
 from htaflow.model.integer.file import load_network, network_bytes
+from htaflow.model.integer.network import Network
 from htaflow.model.nn.lowering.lower import lower, prove_lowering
+from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, did_you_mean
 from htaflow.model.support.files import digest, locked_folder, to_json, write_json, write_together
@@ -98,50 +107,90 @@ def train(
         "epochs": epochs,
         "versions": versions,
     }
+    asked = {
+        "model": recipe.name,
+        "data": str(data),
+        "mode": mode,
+        "seed": seed,
+        "data_options": options.given,
+    }
+    task = _Task(out, recipe, dataset, configuration, asked, progress)
     with locked_folder(out, lambda: progress(f"train: waiting for another step in {out}")):
-        return _train(
-            str(data),
-            options.given,
-            out,
-            recipe,
-            dataset,
-            configuration,
-            resume=resume,
-            progress=progress,
-        )
+        return _train(task, resume=resume)
 
 
-def _train(
-    data: str,
-    data_options: dict[str, Any],
-    out: Path,
-    recipe: Recipe,
-    dataset: Dataset,
-    configuration: dict[str, Any],
-    *,
-    resume: bool,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Do what :func:`train` says, with ``out`` held for it alone."""
-    mode, seed, epochs = (configuration[name] for name in ("mode", "seed", "epochs"))
-    versions = configuration["versions"]
-    inputs = digest(json.dumps(configuration, sort_keys=True))
+@dataclass(frozen=True)
+class _Task:
+    """What is trained, on what, and where to.
+
+    ``configuration`` is what decides the trained model; ``asked`` is what the user said.
+    """
+
+    out: Path
+    recipe: Recipe
+    dataset: Dataset
+    configuration: dict[str, Any]
+    asked: dict[str, Any]
+    progress: Progress
+
+    @property
+    def inputs(self) -> str:
+        """The digest of all that decides the trained model."""
+        return digest(json.dumps(self.configuration, sort_keys=True))
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Where training goes on after a break: that of the model, and that of its tables."""
+        names = ("checkpoint.safetensors", "checkpoint-tables.safetensors")
+        return [self.out / name for name in names]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A trained model, the encoded training frames, and how training went."""
+
+    model: BinaryNetwork
+    recipe: Recipe
+    x_train: Tensor
+    history: list[dict[str, Any]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """The integer network of a trained model, and how often both are right."""
+
+    network: Network
+    accuracy: dict[str, float]
+    exemplars: Exemplars | None
+
+
+def _train(task: _Task, *, resume: bool) -> dict[str, Any]:
+    """Do what :func:`train` says, with the run directory held for it alone."""
     if resume:
-        stored = _stored(out, inputs)
+        stored = _stored(task.out, task.inputs)
         if stored is not None:
-            progress("train: unchanged")
-            _write_features(out, dataset, stored["network"])
+            task.progress("train: unchanged")
+            _write_features(task.out, task.dataset, stored["network"])
             return stored
-        wanted = {"model": recipe.name, "data": data, "mode": mode, "seed": seed}
-        _refuse_another(out, {**wanted, "data_options": data_options})
-    checkpoints = [out / "checkpoint.safetensors", out / "checkpoint-tables.safetensors"]
-    if not resume:
-        _remove(checkpoints)
-
-    progress(
-        f"{recipe.name} on {dataset.name}: {len(dataset.x_train)} frames of {dataset.features} "
-        f"features, {len(dataset.classes)} classes, {len(dataset.x_test)} test frames"
+        _refuse_another(task.out, task.asked)
+    else:
+        _remove(task.checkpoints)
+    dataset = task.dataset
+    task.progress(
+        f"{task.recipe.name} on {dataset.name}: {len(dataset.x_train)} frames of "
+        f"{dataset.features} features, {len(dataset.classes)} classes, "
+        f"{len(dataset.x_test)} test frames"
     )
+    fitted = _fit(task)
+    lowered = _lower(task, fitted)
+    return _write(task, fitted, lowered)
+
+
+def _fit(task: _Task) -> _Fitted:
+    """Train the recipe's model; with a refinement, then its hidden layers as truth tables."""
+    recipe, dataset, settings = task.recipe, task.dataset, task.configuration
+    mode, seed, epochs = (settings[name] for name in ("mode", "seed", "epochs"))
     trained = build_model(recipe, dataset, seed)
     with _one_thread():
         done = fit(
@@ -151,79 +200,96 @@ def _train(
             mode=mode,
             seed=seed,
             epochs=epochs,
-            checkpoint=checkpoints[0],
-            configuration=configuration,
-            progress=progress,
+            checkpoint=task.checkpoints[0],
+            configuration=settings,
+            progress=task.progress,
         )
-        history, seconds = done.history, done.seconds
         x_train = encode(trained.encoder, dataset.x_train)
-        if recipe.refinement is not None:
-            calibrate(trained, x_train)
-            progress("the hidden layers become truth tables, and are trained further")
-            recipe = refined_recipe(recipe, epochs)
-            trained = refine_model(trained, recipe)
-            done = fit(
-                trained,
-                recipe,
-                dataset,
-                mode="hard",
-                seed=seed,
-                epochs=recipe.epochs,
-                checkpoint=checkpoints[1],
-                configuration=configuration,
-                progress=progress,
-            )
-            later = [{**entry, "epoch": entry["epoch"] + epochs} for entry in done.history]
-            history, seconds = history + later, seconds + done.seconds
+        if recipe.refinement is None:
+            return _Fitted(trained, recipe, x_train, done.history, done.seconds)
+        calibrate(trained, x_train)
+        task.progress("the hidden layers become truth tables, and are trained further")
+        recipe = refined_recipe(recipe, epochs)
+        trained = refine_model(trained, recipe)
+        refined = fit(
+            trained,
+            recipe,
+            dataset,
+            mode="hard",
+            seed=seed,
+            epochs=recipe.epochs,
+            checkpoint=task.checkpoints[1],
+            configuration=settings,
+            progress=task.progress,
+        )
+    later = [{**entry, "epoch": entry["epoch"] + epochs} for entry in refined.history]
+    seconds = done.seconds + refined.seconds
+    return _Fitted(trained, recipe, x_train, done.history + later, seconds)
+
+
+def _lower(task: _Task, fitted: _Fitted) -> _Lowered:
+    """Make the integer network and prove that it computes what the model does, layer by layer."""
+    trained, dataset = fitted.model, task.dataset
     x_test = encode(trained.encoder, dataset.x_test)
     y_test = torch.from_numpy(dataset.y_test)
-    own = accuracy(trained, x_test, y_test, mode=mode)
-    calibrate(trained, x_train)
+    own = accuracy(trained, x_test, y_test, mode=task.configuration["mode"])
+    calibrate(trained, fitted.x_train)
     hard = accuracy(trained, x_test, y_test)
-    network = lower(trained, network_name(recipe))
+    network = lower(trained, network_name(fitted.recipe))
     classes = prove_lowering(trained, network, dataset.x_test)
     exemplars = None if network.concepts is None else find_exemplars(network, dataset.x_train)
     golden = float(np.mean(classes == dataset.y_test))
-    progress(
+    task.progress(
         f"hard PyTorch == golden on {len(x_test)} test frames, every layer; "
         f"accuracy {100 * golden:.2f} %"
     )
+    return _Lowered(network, {"float": own, "hard": hard, "golden": golden}, exemplars)
 
+
+def _write(task: _Task, fitted: _Fitted, lowered: _Lowered) -> dict[str, Any]:
+    """Write the run's files, all together, and remove those of a network before."""
+    out, dataset, network = task.out, task.dataset, lowered.network
     test_set = _test_set(dataset)
-    result = {
-        "model": recipe.name,
-        "recipe": None if recipe == ZOO.get(recipe.name) else configuration["recipe"],
-        "data": data,
-        "data_options": data_options,
-        "mode": mode,
-        "seed": seed,
-        "epochs": epochs,
-        "network": network.digest,
-        "accuracy": {"float": own, "hard": hard, "golden": golden},
-        "train_frames": len(dataset.x_train),
-        "test_frames": len(dataset.x_test),
-        "features": dataset.features,
-        "classes": list(dataset.classes),
-        "history": history,
-        "seconds": round(seconds, 3),
-        "versions": versions,
-        "test_digest": digest(test_set),
-        "inputs": inputs,
-    }
+    result = _result(task, fitted, lowered, digest(test_set))
     files: dict[Path, str | bytes] = {
         out / "network.safetensors": network_bytes(network),
         out / "test.npz": test_set,
     }
-    if exemplars is not None:
-        files[out / "concepts.npz"] = exemplars_bytes(exemplars, network)
+    if lowered.exemplars is not None:
+        files[out / "concepts.npz"] = exemplars_bytes(lowered.exemplars, network)
     facts = dataset.known.facts(network.digest, dataset.features)
     if facts is not None:
         files[out / "features.json"] = to_json(facts)
     write_together({**files, out / "train.json": to_json(result)})
     before = (out / "concepts.npz", out / "features.json")  # of the network before, if not written
     _remove([path for path in before if path not in files])
-    _remove(checkpoints)
+    _remove(task.checkpoints)
     return result
+
+
+def _result(task: _Task, fitted: _Fitted, lowered: _Lowered, test_digest: str) -> dict[str, Any]:
+    """Return what ``train.json`` holds."""
+    recipe, dataset, settings = fitted.recipe, task.dataset, task.configuration
+    return {
+        "model": recipe.name,
+        "recipe": None if recipe == ZOO.get(recipe.name) else settings["recipe"],
+        "data": task.asked["data"],
+        "data_options": task.asked["data_options"],
+        "mode": settings["mode"],
+        "seed": settings["seed"],
+        "epochs": settings["epochs"],
+        "network": lowered.network.digest,
+        "accuracy": lowered.accuracy,
+        "train_frames": len(dataset.x_train),
+        "test_frames": len(dataset.x_test),
+        "features": dataset.features,
+        "classes": list(dataset.classes),
+        "history": fitted.history,
+        "seconds": round(fitted.seconds, 3),
+        "versions": settings["versions"],
+        "test_digest": test_digest,
+        "inputs": task.inputs,
+    }
 
 
 def _refuse_another(out: Path, wanted: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ def read_labels(
     _require_none_missing(first, numbers, where)
     _require_one_notation(first, numbers, where, progress)
     if len(numbers) == len(first):
-        whole = all(Decimal(label) % 1 == 0 for label in numbers if _short(label))
+        whole = all(_is_whole(label) for label in numbers if _short(label))
         _require_classes(numbers, len(labels), whole, where, many_classes)
     return as_classes(labels)
 
@@ -78,7 +78,9 @@ def flat_labels(y: Array, where: str, progress: Progress) -> Array:
         progress(f"{where}: labels of shape {list(y.shape)} are taken as [N]")
         y = y[:, 0]
     elif y.ndim == 2 and y.shape[1] > 1 and len(y) and y.dtype.kind in "biuf":
-        good = ((y == 0) | (y == 1)).all(axis=1) & (np.count_nonzero(y, axis=1) == 1)
+        with np.errstate(invalid="ignore"):  # damaged numbers are not one-hot either
+            ones = y == 1
+            good = (ones | (y == 0)).all(axis=1) & (ones.sum(axis=1) == 1)
         if not good.all():
             row = int(np.argmin(good))
             raise BadInputError(
@@ -88,7 +90,9 @@ def flat_labels(y: Array, where: str, progress: Progress) -> Array:
         progress(f"{where}: labels of shape {list(y.shape)} are one-hot; the 1's column is taken")
         y = np.argmax(y, axis=1)
     if y.dtype.kind == "f":
-        if (y == np.floor(y)).all():
+        with np.errstate(invalid="ignore"):
+            whole = bool((y == np.floor(y)).all())
+        if whole:
             fix = "give integers or text, such as y.astype(int)"
         else:
             fix = (
@@ -145,6 +149,12 @@ def _require_classes(
             "htaflow learns classes: put ranges of it into classes, such as low and high; or, if "
             "each number is a class, add --many-classes"
         )
+
+
+def _is_whole(label: str) -> bool:
+    """Whether a number, of whatever size, has no fraction."""
+    number = Decimal(label)
+    return number == number.to_integral_value()
 
 
 def _short(label: str) -> bool:

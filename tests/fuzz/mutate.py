@@ -9,6 +9,7 @@ import io
 import json
 import math
 import random
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -277,15 +278,51 @@ def mutate_safetensors(data: bytes, rng: random.Random, raw: Raw) -> bytes:
 # --- npz, csv, toml ----------------------------------------------------------------------------
 
 
-def mutate_npz(data: bytes, rng: random.Random, raw: Raw) -> bytes:
-    """Mutate a ``.npz`` file: an array's header or its numbers, the names, or any bytes."""
+def mutate_zip(data: bytes, rng: random.Random, raw: Raw) -> bytes:
+    """Mutate a ``.zip`` file: a file in it, a name, how it is packed, or any bytes."""
+    members = _members(data)
+    if not members or rng.random() < 0.15:
+        return raw(data)
+    name = rng.choice(list(members))
+    kind = rng.randrange(5)
+    if kind == 0:
+        folder, _, file = name.rpartition("/")
+        others = (f"../{name}", f"/{name}", folder + "/", file, f"train/{name}", f"{name}/x.png")
+        members[rng.choice((*others, f"new/{file}", f"__MACOSX/{name}", *TEXTS))] = members[name]
+    elif kind == 1:
+        del members[name]
+    elif kind == 2:
+        members[name] += bytes(rng.choice((1, 8, 1 << 15)))
+    else:
+        members[name] = raw(members[name])
+    return _zipped(members, rng)
+
+
+def _members(data: bytes) -> dict[str, bytes] | None:
+    """Return the files in a ``.zip`` file by name; ``None`` if it is none of a sane size."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(info.file_size for info in archive.infolist()) > 4 * MAX_BYTES:
-                return raw(data)
-            members = {name: archive.read(name) for name in archive.namelist()}
+                return None
+            return {name: archive.read(name) for name in archive.namelist()}
     except Exception:  # whatever zipfile makes of it: it is not what is tested here
-        return raw(data)
+        return None
+
+
+def _zipped(members: dict[str, bytes], rng: random.Random) -> bytes:
+    """Return a ``.zip`` file of ``members``, packed in one way or another."""
+    buffer = io.BytesIO()
+    packing = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
+    quiet = warnings.catch_warnings(action="ignore")  # of names that are one up to a zero
+    with quiet, zipfile.ZipFile(buffer, "w", packing) as archive:
+        for member, content in members.items():
+            archive.writestr(zipfile.ZipInfo(member.encode("utf-8", "replace").decode()), content)
+    return buffer.getvalue()
+
+
+def mutate_npz(data: bytes, rng: random.Random, raw: Raw) -> bytes:
+    """Mutate a ``.npz`` file: an array's header or its numbers, the names, or any bytes."""
+    members = _members(data)
     if not members or rng.random() < 0.1:
         return raw(data)
     name = rng.choice(list(members))
@@ -299,12 +336,7 @@ def mutate_npz(data: bytes, rng: random.Random, raw: Raw) -> bytes:
         members[name] += bytes(rng.choice((1, 8, 1 << 15)))
     else:
         members[name] = _mutate_npy(members[name], rng)
-    buffer = io.BytesIO()
-    packing = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
-    with zipfile.ZipFile(buffer, "w", packing) as archive:
-        for member, content in members.items():
-            archive.writestr(zipfile.ZipInfo(member.encode("utf-8", "replace").decode()), content)
-    return buffer.getvalue()
+    return _zipped(members, rng)
 
 
 _DESCRS = ("|b1", "|u1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f4", "<f8", "<f16", "<c8", "|O")

@@ -14,6 +14,7 @@ import random
 import re
 import tempfile
 import tomllib
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ import networks
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from fuzz import mutate
 from fuzz.guard import MEMORY, bounded_memory, tree
@@ -356,6 +358,44 @@ def check_idx(data: bytes, folder: Path) -> bool:
     return accepted
 
 
+@functools.cache
+def _image_seeds() -> list[bytes]:
+    """Class folders of small images of each kind that is read."""
+    rng = np.random.default_rng(1)
+    pixels = [rng.integers(0, 256, (5, 4, 3)).astype(np.uint8) for _ in range(3)]
+    colour = [Image.fromarray(each) for each in pixels]
+    kinds = {
+        "grey": [image.convert("L") for image in colour],
+        "colour": colour,
+        "palette": [image.quantize(8) for image in colour],
+        "opaque": [image.convert("RGBA") for image in colour],
+        "bits": [image.convert("1") for image in colour],
+    }
+    forms = dict.fromkeys(kinds, ("png", "PNG")) | {"photo": ("jpg", "JPEG")}
+    kinds["photo"] = colour
+    found = []
+    for name, images in kinds.items():
+        suffix, form = forms[name]
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for number, image in enumerate([*images, *images]):
+                content = io.BytesIO()
+                image.save(content, form)
+                member = zipfile.ZipInfo(f"{'ab'[number % 2]}/{number}.{suffix}")
+                archive.writestr(member, content.getvalue())
+        found.append(buffer.getvalue())
+    return found
+
+
+def check_images(data: bytes, folder: Path) -> bool:
+    """A ``.zip`` file of class folders of images."""
+    (folder / "data.zip").write_bytes(data)
+    before = tree(folder)
+    accepted = check_data(folder / "data.zip")
+    assert tree(folder) == before, "it unpacked something"
+    return accepted
+
+
 # --- Boards ---------------------------------------------------------------------------------------
 
 
@@ -428,6 +468,7 @@ def _result_seeds() -> list[bytes]:
         "train.json": {
             "model": "small",
             "data": "my data.csv",
+            "data_options": {"label": "kind", "drop": ["id"], "scale": 3, "many_classes": True},
             "mode": "hard",
             "seed": 3,
             "epochs": 2,
@@ -438,6 +479,13 @@ def _result_seeds() -> list[bytes]:
             "history": [epoch, {**epoch, "epoch": 2, "loss": 1.0}],
             "seconds": 1.5,
             "versions": {"torch": "2.13.0"},
+        },
+        "features.json": {
+            "network": network.digest,
+            "features": 4,
+            "names": ["wide", "tall", "", "old"],
+            "image": {"channels": 1, "height": 2, "width": 2, "source": "nhwc"},
+            "scale": {"bits": 3, "offset": [0.0, -1.5, 0.0, 1e3], "step": [1.0, 0.5, 2.0, 1.0]},
         },
         "rtl/top.json": {**design.interface, "depth": 3.5, "inputs": "x"},
         "verify/rtl.json": {
@@ -705,6 +753,7 @@ TARGETS: Mapping[str, Target] = {
         Target("network", _network_seeds, mutate.mutate_safetensors, check_network),
         Target("csv", _csv_seeds, mutate.mutate_csv, check_csv),
         Target("npz", _npz_seeds, mutate.mutate_npz, check_npz),
+        Target("images", _image_seeds, mutate.mutate_zip, check_images),
         Target("idx", _idx_seeds, _mutate_idx, check_idx),
         Target("board", _board_seeds, _mutate_board, check_board),
         Target("results", _result_seeds, mutate.mutate_json, check_results),

@@ -16,7 +16,7 @@ from fuzz.targets import TARGETS
 SECONDS = 20.0
 """What reading one small file may take, on a machine that does much else."""
 
-EXAMPLES = {"results": 25, "npz": 60, "idx": 60, "board": 60}
+EXAMPLES = {"images": 60, "results": 25, "npz": 60, "idx": 60, "board": 60}
 
 
 @pytest.mark.parametrize("name", TARGETS)

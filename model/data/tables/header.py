@@ -122,7 +122,7 @@ def _require_label(path: Path, names: list[str], wanted: str) -> None:
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     text = (
         f"{path}: lacks the column {abbreviate(wanted)}; its columns are "
-        f"{', '.join(abbreviate(name)[1:-1] for name in names[:20])}{more}"
+        f"{', '.join(abbreviate(name)[1:-1] or '(no name)' for name in names[:20])}{more}"
     )
     if len(alike) > 1:
         text += (

@@ -1,11 +1,15 @@
 """Arrays of images: which axis is which is recognised or asked for; pixels land in their places."""
 
+import base64
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from htaflow.flows.report.png import strip
 from htaflow.model.data.load import load
 from htaflow.model.data.options import DataOptions
 from htaflow.model.integer import golden
@@ -159,3 +163,16 @@ def test_rows_that_are_not_one_hot_are_refused(tmp_path, row):
     y[7] = row
     with pytest.raises(BadInputError, match=r"row 7 is not one-hot.*argmax"):
         load(save(tmp_path / "d.npz", colour_images(), y))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_the_report_shows_images_in_their_own_shape_and_colours(channels):
+    frames = np.zeros((2, channels, HEIGHT, WIDTH), np.int64)
+    frames[1, channels - 1, 1, 4] = 200
+    text = strip(frames.reshape(2, -1), 0, 200, (channels, HEIGHT, WIDTH))
+    picture = np.array(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))))
+    second = picture[:, WIDTH + 1 :]  # beyond the first and the gap
+    if channels == 3:
+        assert np.argwhere(second == 255).tolist() == [[1, 4, 2]]
+    else:
+        assert np.argwhere(second == 255).tolist() == [[(channels - 1) * HEIGHT + 1, 4]]

@@ -166,6 +166,11 @@ def test_the_label_may_have_another_name(write):
     refuse("lacks the column 'label'.*--label 'Class'", write("a,Class", ["1,2"]))
 
 
+@pytest.mark.parametrize("label", ["1e40", "1e-40", "1e99999999", "1" * 90, "0." + "3" * 80])
+def test_numbers_of_any_size_are_labels(write, label):
+    assert set(load(write("a,label", rows(label, "2") * 3)).classes) == {label, "2"}
+
+
 def test_one_hot_columns_and_a_missing_header_are_recognised(write):
     refuse("'label_a' and 'label_b' look like labels.*one-hot", write("x,label_a,label_b", []))
     refuse("the first row holds numbers only; give a header", write("5.1,3.5,0", ["1,2,3"]))

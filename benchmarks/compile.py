@@ -135,7 +135,7 @@ def measure(shape: str, step: str, weights: int) -> Point:
     if step == "lower":
         import torch
 
-        from htaflow.model.nn.lower import lower
+        from htaflow.model.nn.lowering.lower import lower
 
         torch.set_num_threads(1)
         model = random_model(layer_sizes(shape, weights), shape == "sparse")
@@ -176,7 +176,7 @@ def compare() -> dict[str, Any]:
     import torch
 
     from htaflow.model.integer import golden
-    from htaflow.model.nn.lower import lower
+    from htaflow.model.nn.lowering.lower import lower
 
     torch.set_num_threads(1)
     model = random_model([(FEATURES, 2_200), (2_200, 1_500)], sparse=True)

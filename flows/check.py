@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from htaflow.model.integer.file import check_file
-from htaflow.model.integer.network import Problem
+from htaflow.model.integer.problems import Problem
 from htaflow.model.support.arguments import checked
 
 

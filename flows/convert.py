@@ -72,7 +72,7 @@ def convert(
         target,
         repr(None if pipeline is None else sorted(pipeline)),
         repr(depth),
-        source_digest("htaflow.hw", "htaflow.model"),
+        source_digest("htaflow.hw", "htaflow.model.integer"),
         *(importlib.metadata.version(tool) for tool in _TOOLS),
     )
     stored = _stored(run, inputs)

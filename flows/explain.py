@@ -60,7 +60,7 @@ def explain(
         network.digest,
         hardware,
         frames[frame].astype("<i8").tobytes(),
-        source_digest("htaflow.model", "htaflow.hw", "htaflow.sim"),
+        source_digest("htaflow.model.integer", "htaflow.hw", "htaflow.sim"),
     )
 
     def stored() -> Facts | None:

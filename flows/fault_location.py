@@ -16,9 +16,11 @@ from typing import Any, NamedTuple, TypeVar
 from htaflow.flows.boards.board import Board
 from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.equivalence import compare, numbers
-from htaflow.flows.proof.gates import Bit, read_gates
+from htaflow.flows.proof.gate_reader import read_gates
+from htaflow.flows.proof.gates import Bit
 from htaflow.flows.recovery.bitstream import recover
-from htaflow.flows.recovery.netlist import Netlist, NetName
+from htaflow.flows.recovery.lookup_table import NetName
+from htaflow.flows.recovery.netlist import Netlist
 from htaflow.flows.recovery.netlist_cells import netlist_of, nets_of, read_design
 from htaflow.flows.recovery.register_matching import correspond
 from htaflow.model.support.progress import Progress, silent

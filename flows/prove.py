@@ -19,8 +19,8 @@ from htaflow.flows.boards.board import load_board
 from htaflow.flows.build.build import same_bitstream
 from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.equivalence import compare, differences, numbers
-from htaflow.flows.proof.gates import read_gates
-from htaflow.flows.proof.layers.neurons import LayerProof, prove_layers
+from htaflow.flows.proof.gate_reader import read_gates
+from htaflow.flows.proof.layers import LayerProof, prove_layers
 from htaflow.flows.proof.streams.stream_proof import StreamProof
 from htaflow.flows.proof.streams.streams import prove_streams
 from htaflow.flows.recovery.bitstream import prove_bitstream, reading_versions
@@ -118,9 +118,8 @@ Proof = tuple[str, str, Callable[[], Facts]]
 
 def _proofs(run: Run, network: Network, progress: Progress) -> Iterator[Proof]:
     """Yield the proofs of a run."""
-    code = (
-        source_digest("htaflow.flows", "htaflow.hw", "htaflow.model") + find_tool("yosys").version
-    )
+    sources = source_digest("htaflow.flows", "htaflow.hw", "htaflow.model.integer")
+    code = sources + find_tool("yosys").version
     again = f"run 'htaflow convert {run.path}'"
     text, interface = _verilog(run.verilog, run.interface, network, again)
     of = run.digests(run.verilog)

@@ -16,10 +16,12 @@ from typing import Any, NotRequired, TypedDict, get_args
 from htaflow.flows.boards.board import Board, load_board
 from htaflow.flows.build.build import same_bitstream
 from htaflow.flows.build.synth import NETLIST, NETLIST_VERILOG, core_synthesis
+from htaflow.flows.families import find_family
 from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream
+from htaflow.flows.recovery.cells.cell import UnknownCellError
 from htaflow.flows.recovery.levelized_verilog import to_ordered_verilog
-from htaflow.flows.recovery.netlist_cells import UnknownCellError, netlist_of
-from htaflow.flows.tools.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
+from htaflow.flows.recovery.netlist_cells import netlist_of
+from htaflow.flows.tools.cell_models import MODEL_OPTIONS, cell_models
 from htaflow.flows.tools.diagnostics import as_json, read_log, refuse
 from htaflow.flows.tools.tools import find_tool
 from htaflow.model.integer.network import Network
@@ -134,8 +136,8 @@ def designs(
 
     Raises ``BadInputError`` at once as :func:`verify` does; errors of tools come with their design.
     """
-    if family is not None and family not in FAMILIES:
-        raise BadInputError(f"there is no family '{family}'{did_you_mean(family, FAMILIES)}")
+    if family is not None:
+        find_family(family)
     for name in boards:
         load_board(name)
     if "bitstream" in levels:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from htaflow.model.integer.layers.steps import Accumulate, Steps
     from htaflow.model.integer.layers.vote import ArgMax, GroupSum
     from htaflow.model.integer.layers.window import MaxPool2d
-    from htaflow.model.integer.network import LAYER_TYPES, Network, Problem
+    from htaflow.model.integer.network import LAYER_TYPES, Network
+    from htaflow.model.integer.problems import Problem
     from htaflow.model.run_directory import Run
     from htaflow.model.support.errors import (
         BadInputError,
@@ -83,7 +84,8 @@ export(
         "integer.layers.steps": "Accumulate Steps",
         "integer.layers.vote": "ArgMax GroupSum",
         "integer.layers.window": "MaxPool2d",
-        "integer.network": "LAYER_TYPES Network Problem",
+        "integer.network": "LAYER_TYPES Network",
+        "integer.problems": "Problem",
         "run_directory": "Run",
         "support.errors": "BadInputError DoesNotFitError HtaflowError MismatchError "
         "MissingToolError",

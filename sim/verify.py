@@ -239,6 +239,8 @@ def read_frames(run: Path, network: Network, count: int | None, seed: int) -> tu
     """Return the frames to simulate, ``[N, features]``, and where they come from, in words."""
     if count is not None and count < 1:
         raise BadInputError(f"{count} frames cannot be simulated; ask for at least 1")
+    if seed < 0:
+        raise BadInputError(f"seed is {seed}; use 0 or more")
     path = run / "test.npz"
     if not path.exists():
         rng = np.random.default_rng(seed)

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 from htaflow.model.support.exports import export
 
 if TYPE_CHECKING:
-    from htaflow.flows.boards.board import Board, Pin, known_boards, load_board, parse_board
+    from htaflow.flows.boards.board import Board, known_boards, load_board, parse_board
 
 __all__ = [
     "Board",
-    "Pin",
     "known_boards",
     "load_board",
     "parse_board",
@@ -18,6 +17,6 @@ __all__ = [
 export(
     __name__,
     {
-        "board": "Board Pin known_boards load_board parse_board",
+        "board": "Board known_boards load_board parse_board",
     },
 )

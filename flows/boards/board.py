@@ -12,30 +12,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
+from htaflow.flows.families import BUILT, FAMILIES, Family, Pin, place_and_route
 from htaflow.hw.board.pll import PllSettings, find_settings
 from htaflow.hw.board.top import BoardPins, divisor
 from htaflow.model.run_directory import FAILED, SLOW
 from htaflow.model.support.errors import BadInputError, abbreviate, did_you_mean
-
-Family = Literal["ice40", "ecp5"]
-
-LOGIC_CELLS: Mapping[Family, Mapping[str, int]] = {
-    "ice40": {
-        "lp384": 384,
-        **dict.fromkeys(("lp1k", "hx1k"), 1280),
-        **dict.fromkeys(("u1k", "u2k", "u4k"), 3520),
-        **dict.fromkeys(("up3k", "up5k"), 5280),
-        **dict.fromkeys(("lp4k", "hx4k", "lp8k", "hx8k"), 7680),
-    },
-    "ecp5": {
-        **dict.fromkeys(("12k", "25k", "um-25k", "um5g-25k"), 24288),
-        **dict.fromkeys(("45k", "um-45k", "um5g-45k"), 43848),
-        **dict.fromkeys(("85k", "um-85k", "um5g-85k"), 83640),
-    },
-}
-"""Look-up tables that nextpnr places on a device, by its name; there is a flip-flop for each."""
 
 _REQUIRED = ("clk", "rx", "tx")
 _LEVELS = ("reset", "heartbeat", "activity")
@@ -50,16 +33,6 @@ _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}"
 
 
 @dataclass(frozen=True)
-class Pin:
-    """One pin: where ``at`` on the package, and what is special about it."""
-
-    at: str
-    active: Literal["high", "low"] | None = None
-    pull: Literal["up", "down"] | None = None
-    value: int | None = None
-
-
-@dataclass(frozen=True)
 class Board:
     """A board.
 
@@ -71,7 +44,7 @@ class Board:
 
     name: str
     title: str
-    family: Family
+    family: str
     device: str
     package: str
     oscillator_mhz: float
@@ -99,7 +72,7 @@ class Board:
     @property
     def logic_cells(self) -> int | None:
         """How many look-up tables, and how many flip-flops, the device has; ``None`` if unknown."""
-        return LOGIC_CELLS[self.family].get(self.device)
+        return place_and_route(self.family).logic_cells.get(self.device)
 
     @property
     def depth(self) -> float | None:
@@ -121,10 +94,10 @@ class Board:
             return replace(self, pll=None)
         if not (math.isfinite(mhz) and 0 < mhz < _MAX_MHZ):
             raise BadInputError(f"--clock: {mhz:g} MHz is no frequency that a board can run at")
-        if self.family != "ecp5":
+        if not place_and_route(self.family).has_pll:
             raise BadInputError(
-                f"{self.name}: htaflow has no PLL for an {self.family} yet; leave out --clock, and "
-                f"the design runs at the oscillator's {self.oscillator_mhz:g} MHz"
+                f"{self.name}: htaflow has no PLL for {FAMILIES[self.family].title} yet; leave out "
+                f"--clock, and the design runs at the oscillator's {self.oscillator_mhz:g} MHz"
             )
         try:
             board = replace(self, pll=find_settings(self.oscillator_hz, round(mhz * 1e6)))
@@ -151,21 +124,9 @@ class Board:
 
     @property
     def constraints(self) -> str:
-        """The pin constraints for nextpnr: PCF for iCE40, LPF for ECP5."""
-        if self.family == "ice40":
-            lines = [
-                f"set_io{' -pullup yes' if pin.pull else ''} {name} {pin.at}"
-                for name, pin in self.pins.items()
-            ]
-            lines.append(f"set_frequency clk {self.oscillator_mhz:g}")
-        else:
-            lines = [f'LOCATE COMP "{name}" SITE "{pin.at}";' for name, pin in self.pins.items()]
-            lines += [
-                f'IOBUF PORT "{name}" PULLMODE={(pin.pull or "none").upper()} '
-                f"IO_TYPE={self.io_standard};"
-                for name, pin in self.pins.items()
-            ]
-            lines.append(f'FREQUENCY PORT "clk" {self.oscillator_mhz:g} MHZ;')
+        """The pin constraints for nextpnr, in the family's own language."""
+        names = place_and_route(self.family)
+        lines = names.constraints(self.pins, self.oscillator_mhz, self.io_standard)
         return "".join(f"{line}\n" for line in lines)
 
 
@@ -256,8 +217,9 @@ def _problems(table: dict[str, Any]) -> list[str]:
             f"title: {abbreviate(title)} is no line of at most {_LONGEST_TITLE} characters"
         )
     family = table.get("family")
-    if "family" in table and family not in get_args(Family):
-        wrong.append(f"family: {abbreviate(family)} is not one of {', '.join(get_args(Family))}")
+    chip = FAMILIES[family] if isinstance(family, str) and family in BUILT else None
+    if "family" in table and chip is None:
+        wrong.append(f"family: {abbreviate(family)} is not one of {', '.join(BUILT)}")
     numbers: dict[str, type | tuple[type, ...]] = {
         "oscillator_mhz": (int, float),
         "baud": int,
@@ -268,16 +230,15 @@ def _problems(table: dict[str, Any]) -> list[str]:
         number = isinstance(value, kinds) and not isinstance(value, bool)
         if name in table and not (number and 0 < value < 1e9):
             wrong.append(f"{name}: {abbreviate(value)} is no number above 0")
-    if family == "ecp5":
-        wrong += [
-            f"{name}: an ECP5 needs it" for name in ("speed", "io_standard") if name not in table
-        ]
+    if chip is not None:
+        needed = place_and_route(chip.name).needed
+        wrong += [f"{name}: {chip.title} needs it" for name in needed if name not in table]
     if "pins" in table:
-        wrong += _pin_problems(table["pins"], family)
+        wrong += _pin_problems(table["pins"], chip)
     return wrong
 
 
-def _pin_problems(pins: object, family: object) -> list[str]:
+def _pin_problems(pins: object, family: Family | None) -> list[str]:
     """Return everything wrong with a board's pins."""
     if not isinstance(pins, dict):
         return ["pins: it is no table"]
@@ -304,8 +265,9 @@ def _pin_problems(pins: object, family: object) -> list[str]:
             wrong.append(f"{where}: say which value it is held at, 0 or 1")
         if name in (*_REQUIRED, *_LEVELS) and "value" in pin:
             wrong.append(f"{where}: it has a use and cannot be held at a value")
-        if family == "ice40" and pin.get("pull") == "down":
-            wrong.append(f"{where}: an iCE40 has no pull-down")
+        pull = pin.get("pull")
+        if family and pull in choices["pull"] and pull not in place_and_route(family.name).pulls:
+            wrong.append(f"{where}: {family.title} has no pull-{pull}")
         if at in used:
             wrong.append(f"{where}: {at} is also {used[at]}")
         used[at] = name

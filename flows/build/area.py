@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from htaflow.flows.families import FAMILIES
 from htaflow.flows.tools.step import ToolRun
 from htaflow.flows.tools.tools import NONSENSE, ToolError, find_tool
 from htaflow.hw.logic.target import PORTABLE, find_target
@@ -23,8 +24,7 @@ from htaflow.model.support.progress import Progress, silent
 
 COMMANDS = {
     "xilinx": "synth_xilinx -flatten -abc9 -nocarry -noiopad -noclkbuf",
-    "ice40": "synth_ice40 -abc9",
-    "ecp5": "synth_ecp5 -abc9",
+    **{name: FAMILIES[name].synthesis for name in ("ice40", "ecp5")},
 }
 """How Yosys counts each target. The Xilinx part is Yosys's default, a 7-series."""
 

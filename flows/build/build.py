@@ -15,7 +15,6 @@ from htaflow.flows.boards.board import Board, load_board
 from htaflow.flows.build.fit import refuse_too_large
 from htaflow.flows.build.lock import Lock, digests, library_versions, read_lock, sha256
 from htaflow.flows.build.route import (
-    FAMILIES,
     FLOORPLAN,
     ROUTE_LOG,
     BoardTooSmallError,
@@ -30,6 +29,7 @@ from htaflow.flows.build.route import (
 from htaflow.flows.build.seeds import fastest, seed_range
 from htaflow.flows.build.synth import LOG as SYNTHESIS_LOG
 from htaflow.flows.build.synth import NETLIST, count_carries, synthesis
+from htaflow.flows.families import place_and_route
 from htaflow.flows.tools.diagnostics import (
     MISSED_CLOCK,
     Diagnostic,
@@ -332,7 +332,7 @@ class _Job:
 
     def finish(self, folder: Path, seed: int, result: Mapping[str, Any]) -> dict[str, Any]:
         """Write the bitstream, if the clock is met, and return the report."""
-        names = FAMILIES[self.board.family]
+        names = place_and_route(self.board.family)
         met = result["met"]
         if met:
             with self._keeping_failure(folder):

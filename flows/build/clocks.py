@@ -4,20 +4,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.boards.board import Family
+from htaflow.flows.families import place_and_route
 from htaflow.flows.tools.diagnostics import Diagnostic
 
 _CONSTRAINED = re.compile(
     r"constraining clock net '([^']+)' to|Derived frequency constraint of [\d.]+ MHz for net (\S+)"
 )
-_GLOBAL = {"ice40": r"(.*)_\$glb_clk", "ecp5": r"\$glbnet\$(.*)"}
-"""How nextpnr names a clock that a global net carries, by family; the group is its name before."""
-
-_PAD = {"ice40": "$SB_IO_IN", "ecp5": "$TRELLIS_IO_IN"}
-"""What nextpnr adds to a clock's name behind its pin."""
 
 
-def check_clocks(family: Family, tool: str, report: dict[str, Any], log: Path) -> list[Diagnostic]:
+def check_clocks(family: str, tool: str, report: dict[str, Any], log: Path) -> list[Diagnostic]:
     """Return what is wrong with the clocks in nextpnr's ``report``, to which ``log`` belongs.
 
     A clock without a constraint of its own is timed as if it were the board's, which it need not
@@ -29,10 +24,10 @@ def check_clocks(family: Family, tool: str, report: dict[str, Any], log: Path) -
     for number, line in enumerate(log.read_text(errors="replace").splitlines(), 1):
         if told := _CONSTRAINED.search(line):
             constrained[told[1] or told[2]] = number
-    wrong = []
+    names, wrong = place_and_route(family), []
     for clock in sorted(_clocks(report)):
-        is_global = re.fullmatch(_GLOBAL[family], clock)
-        name = (is_global[1] if is_global else clock).removesuffix(_PAD[family])
+        is_global = re.fullmatch(names.global_clock, clock)
+        name = (is_global[1] if is_global else clock).removesuffix(names.clock_pad)
         at = constrained.get(name, 1)
         if name not in constrained:
             text = f"clock '{clock}' has no constraint: which frequency it has is not known"

@@ -100,7 +100,7 @@ def library_versions(tools: Mapping[str, str]) -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:  # native tools need no wasmtime
             continue
-    found["htaflow source"] = source_digest("htaflow.model", "htaflow.hw", "htaflow.flows")
+    found["htaflow source"] = source_digest("htaflow.model.integer", "htaflow.hw", "htaflow.flows")
     return found | dict(tools)
 
 

@@ -23,6 +23,7 @@ from htaflow.flows.build.route import find_router
 from htaflow.flows.build.seeds import seed_range
 from htaflow.hw.network import check_pipeline
 from htaflow.model.run_directory import Run
+from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import HtaflowError
 from htaflow.model.support.process import supervised
 from htaflow.model.support.progress import Progress, silent
@@ -33,8 +34,9 @@ class BuildError(HtaflowError):
     """At least one build failed; the message has what each said."""
 
 
+@checked
 def build_all(
-    run: Path,
+    run: str | Path,
     boards: Sequence[str],
     *,
     seed: int = 1,
@@ -59,7 +61,7 @@ def build_all(
     seed_range(seed, seeds)
     for name in boards:
         find_router(load_board(name).with_clock(clock_mhz), router)
-    check_pipeline(Run(run).load_network(), pipeline, depth)
+    check_pipeline(Run(Path(run)).load_network(), pipeline, depth)
     options: dict[str, Any] = {
         "seed": seed,
         "seeds": seeds,

@@ -10,6 +10,7 @@ from htaflow.flows.build.build import build, failed_folder, work_folder
 from htaflow.flows.build.lock import LOCK, Lock, read_lock
 from htaflow.flows.tools.tools import ToolError
 from htaflow.model.run_directory import Run
+from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, DoesNotFitError, MismatchError
 from htaflow.model.support.files import locked_folder, replace_folder
 from htaflow.model.support.progress import Progress, silent
@@ -18,8 +19,9 @@ _SHOWN = 60
 """Characters of a line that a message shows."""
 
 
+@checked
 def rebuild(
-    run: Path, board: str, *, timeout: float | None = None, progress: Progress = silent
+    run: str | Path, board: str, *, timeout: float | None = None, progress: Progress = silent
 ) -> Lock:
     """Build again what ``RUN/boards/NAME/lock.json`` describes, and compare every file.
 
@@ -42,6 +44,7 @@ def rebuild(
         ToolError: a tool failed, or said that the hardware may not work. The folder
             RUN/boards/NAME.failed keeps its log.
     """
+    run = Path(run)
     here, target = Run(run), load_board(board)
     folder = here.board(target.name)
     lock = read_lock(folder)

@@ -3,13 +3,13 @@
 import json
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.boards.board import Board, Family
+from htaflow.flows.boards.board import Board
 from htaflow.flows.build.clocks import check_clocks
 from htaflow.flows.build.synth import NETLIST
+from htaflow.flows.families import place_and_route
 from htaflow.flows.tools.diagnostics import Diagnostic, read_log
 from htaflow.flows.tools.step import ToolRun
 from htaflow.flows.tools.tools import NONSENSE, ToolError
@@ -40,56 +40,6 @@ class BoardTooSmallError(DoesNotFitError):
     """The board has too few of something: no seed of the placer can help."""
 
 
-@dataclass(frozen=True)
-class FamilyNames:
-    """What nextpnr calls a family's parts, and which files its tools take."""
-
-    router: str
-    pins: str
-    routed: str
-    routed_option: str
-    packer: str
-    bitstream: str
-    cells: dict[str, str]
-    routed_ending: bytes
-    bitstream_ending: bytes
-    """Patterns of the last bytes of the routed design and of the bitstream."""
-    unhurried: str = "router1"
-    """The router of a design that has time: it runs at the speed of the board's oscillator."""
-    short_wires: tuple[str, ...] = ()
-    """Options with which router1 gets more of such a design routed."""
-
-
-FAMILIES = {
-    "ice40": FamilyNames(
-        router="nextpnr-ice40",
-        pins="pins.pcf",
-        routed="top.asc",
-        routed_option="--asc",
-        packer="icepack",
-        bitstream="top.bin",
-        cells={"LC": "ICESTORM_LC", "BRAM": "ICESTORM_RAM", "IO": "SB_IO"},
-        routed_ending=rb"\n\.sym [^\n]+\n",  # names come last
-        bitstream_ending=rb"\x01\x06\x00",  # the command to wake up
-    ),
-    "ecp5": FamilyNames(
-        router="nextpnr-ecp5",
-        pins="pins.lpf",
-        routed="top.config",
-        routed_option="--textcfg",
-        packer="ecppack",
-        bitstream="top.bit",
-        cells={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "IO": "TRELLIS_IO"},
-        routed_ending=rb"\n\n",  # a blank line ends each part
-        bitstream_ending=rb"\x5e\x00\x00\x00\xff{4}",  # the command that programming is done
-        # Where random wires fill a part, router1 takes hours and router2 minutes. Elsewhere router2
-        # may never end, and router1 does if cells are placed for short wires, not for speed.
-        unhurried="router2",
-        short_wires=("--no-tmdriv",),
-    ),
-}
-
-
 def find_router(board: Board, router: str | None) -> str:
     """Return the router to use: by default ``router2`` for an ECP5 at its oscillator's clock.
 
@@ -102,19 +52,19 @@ def find_router(board: Board, router: str | None) -> str:
     return router
 
 
-def default_router(family: Family, hurried: bool) -> str:
+def default_router(family: str, hurried: bool) -> str:
     """Return the router of a design; a hurried one runs faster than its board's oscillator."""
-    return "router1" if hurried else FAMILIES[family].unhurried
+    return "router1" if hurried else place_and_route(family).unhurried
 
 
 def routing(board: Board, seed: int, router: str | None = None) -> ToolRun:
     """Return the step that places and routes the netlist for ``board``'s clock."""
-    names, router = FAMILIES[board.family], find_router(board, router)
-    constraints = "--pcf" if board.family == "ice40" else "--lpf"
+    names, router = place_and_route(board.family), find_router(board, router)
     arguments = [f"--{board.device}", "--package", board.package]
     if board.speed is not None:
         arguments += ["--speed", str(board.speed)]
-    arguments += ["--json", NETLIST, "--top", "board", constraints, names.pins]
+    arguments += ["--json", NETLIST, "--top", "board"]
+    arguments += [names.constraints_option, names.constraints_file]
     arguments += ["--freq", f"{board.clock_mhz:g}", "--seed", str(seed)]
     # A clock that is missed is reported here, with what to do, rather than there.
     arguments += ["--timing-allow-fail", "--report", _REPORT, "--placed-svg", FLOORPLAN]
@@ -124,24 +74,21 @@ def routing(board: Board, seed: int, router: str | None = None) -> ToolRun:
         arguments += names.short_wires
     arguments += [names.routed_option, names.routed]
     return ToolRun(
-        tool=names.router,
+        tool=names.tool,
         arguments=tuple(arguments),
         outputs=(names.routed, _REPORT),
         log=ROUTE_LOG,
-        files={names.pins: board.constraints},
+        files={names.constraints_file: board.constraints},
         endings={names.routed: names.routed_ending},
     )
 
 
 def packing(board: Board) -> ToolRun:
     """Return the step that writes the bitstream."""
-    names = FAMILIES[board.family]
-    arguments: tuple[str, ...] = (names.routed, names.bitstream)
-    if board.family == "ecp5":
-        arguments = ("--compress", "--input", names.routed, "--bit", names.bitstream)
+    names = place_and_route(board.family)
     return ToolRun(
         tool=names.packer,
-        arguments=arguments,
+        arguments=names.packing,
         outputs=(names.bitstream,),
         log=f"{names.packer}.log",
         endings={names.bitstream: names.bitstream_ending},
@@ -155,7 +102,7 @@ def read_report(folder: Path, board: Board) -> dict[str, Any]:
     LUT and one flip-flop, and it is they that run out. Raises ``ToolError`` if nextpnr's report
     and log do not hold these.
     """
-    names = FAMILIES[board.family]
+    names = place_and_route(board.family)
     log = folder / ROUTE_LOG
     try:
         report = json.loads((folder / _REPORT).read_text())
@@ -166,10 +113,9 @@ def read_report(folder: Path, board: Board) -> dict[str, Any]:
         for resource, cell in names.cells.items():
             entry = report["utilization"][cell]
             result[resource] = {"used": int(entry["used"]), "available": int(entry["available"])}
-        if board.family == "ice40":
-            result |= _split_cells(log.read_text(errors="replace"), result["LC"]["available"])
+        result |= names.more_resources(log.read_text(errors="replace"), result)
     except NONSENSE as error:
-        raise _nonsense(names.router, log, error) from None
+        raise _nonsense(names.tool, log, error) from None
     return result
 
 
@@ -178,7 +124,7 @@ def diagnose(folder: Path, board: Board) -> list[Diagnostic]:
 
     Raises ``ToolError`` if its report makes no sense.
     """
-    router, log = FAMILIES[board.family].router, folder / ROUTE_LOG
+    router, log = place_and_route(board.family).tool, folder / ROUTE_LOG
     try:
         report = json.loads((folder / _REPORT).read_text())
         clocks = check_clocks(board.family, router, report, log)
@@ -192,16 +138,6 @@ def _nonsense(router: str, log: Path, error: Exception) -> ToolError:
         f"{router}: its report makes no sense ({type(error).__name__}: {error}); its log is {log}",
         log=log,
     )
-
-
-def _split_cells(log: str, available: int) -> dict[str, Any]:
-    """Return the LUTs and the flip-flops of an iCE40's logic cells, which only the log tells."""
-    counts = {kind: int(count) for count, kind in re.findall(r"(\d+) LCs used as (.+)", log)}
-    both = counts["LUT4 and DFF"]
-    return {
-        "LUT": {"used": counts["LUT4 only"] + both, "available": available},
-        "FF": {"used": counts["DFF only"] + both, "available": available},
-    }
 
 
 def explain_failure(error: ToolError, board: Board) -> DoesNotFitError | None:
@@ -231,7 +167,7 @@ def explain_failure(error: ToolError, board: Board) -> DoesNotFitError | None:
 def _kind(cell: str, board: Board) -> str:
     """Return a resource's name for people."""
     people = {"LC": "logic cells", "LUT": "LUTs", "FF": "flip-flops", "IO": "pins"}
-    for resource, name in FAMILIES[board.family].cells.items():
+    for resource, name in place_and_route(board.family).cells.items():
         if name == cell:
             return people.get(resource, resource)
     return cell

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from htaflow.flows.boards.board import Board
+from htaflow.flows.families import FAMILIES
 from htaflow.flows.tools.step import ToolRun
 from htaflow.flows.tools.tools import NONSENSE, ToolError
 
@@ -15,21 +16,10 @@ NETLIST_VERILOG = "netlist.v"
 
 CELLS = "cells.json"
 
-COMMANDS = {
-    "ice40": "synth_ice40 -abc9",
-    "ecp5": "synth_ecp5 -abc9",
-    "gowin": "synth_gowin",
-}
-"""Yosys's command, by the family of the part."""
-
-_NO_PADS = {"gowin": " -noiopads"}
 _ENDINGS = {NETLIST: rb"\n}\n", NETLIST_VERILOG: rb"\nendmodule\n"}
 _SCRIPT = "synth.ys"
 _OWN_LOG = "yosys.own.log"
 LOG = "yosys.log"
-_ICE40_TIMING = {"u": "u", "h": "hx", "l": "lp"}
-"""Yosys's name for an iCE40's speed, by the first letter of nextpnr's name for the device."""
-_CARRY = {"ice40": "SB_CARRY", "ecp5": "CCU2C"}
 
 
 def synthesis(board: Board) -> ToolRun:
@@ -38,9 +28,8 @@ def synthesis(board: Board) -> ToolRun:
     The netlist is flat, so that logic is shared and trimmed across layers. The network's own logic
     is Boolean and has no arithmetic; carry chains are made for the counters around it alone.
     """
-    command = COMMANDS[board.family]
-    if board.family == "ice40":
-        command += f" -device {_ICE40_TIMING.get(board.device[0], 'hx')}"
+    family = FAMILIES[board.family]
+    command = f"{family.synthesis}{family.speed_options(board.device)}"
     return _step(
         "read_verilog board.v",
         f"{command} -top board -json {NETLIST}",
@@ -57,7 +46,7 @@ def core_synthesis(family: str, source: str) -> ToolRun:
     """
     return _step(
         f"read_verilog {source}",
-        f"{COMMANDS[family]}{_NO_PADS.get(family, '')} -top top",
+        f"{FAMILIES[family].synthesis}{FAMILIES[family].no_pads} -top top",
         f"write_verilog -noattr {NETLIST_VERILOG}",
         f"write_json {NETLIST}",
         outputs=(NETLIST_VERILOG, NETLIST),
@@ -83,7 +72,7 @@ def count_carries(folder: Path, board: Board) -> int:
     """Return the carry cells in the netlist. Raises ``ToolError`` if Yosys's count is no count."""
     try:
         counts = json.loads((folder / CELLS).read_text())["design"]["num_cells_by_type"]
-        return int(counts.get(_CARRY[board.family], 0))
+        return int(counts.get(FAMILIES[board.family].carry, 0))
     except NONSENSE:
         log = folder / LOG
         raise ToolError(f"yosys: {CELLS} is no count of cells; its log is {log}", log=log) from None

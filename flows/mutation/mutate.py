@@ -19,6 +19,7 @@ from htaflow.flows.mutation.mutant_check import cycles_a_frame
 from htaflow.flows.mutation.worker_pool import Job, Worker, judge_all
 from htaflow.flows.tools.tools import find_tool
 from htaflow.model.run_directory import Run, source_digest, unchanged
+from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, MismatchError
 from htaflow.model.support.files import digest, locked_folder, write_json
 from htaflow.model.support.progress import Progress, silent
@@ -46,8 +47,9 @@ CORRUPTED_WORDS = 4
 Facts = dict[str, Any]
 
 
+@checked
 def mutate(
-    run: Path,
+    run: str | Path,
     *,
     mutants: int = MUTANTS,
     seed: int = 0,
@@ -82,6 +84,7 @@ def mutate(
     """
     if mutants < 1:
         raise BadInputError(f"{mutants} mutants cannot be judged; ask for at least 1")
+    run = Path(run)
     here = Run(run)
     network = here.load_network()
     interface = read_interface(run, network)
@@ -106,7 +109,7 @@ def mutate(
         given.astype("<i4").tobytes(),
         json.dumps(options),
         f"{simulator} {yosys}",
-        source_digest("htaflow.sim", "htaflow.hw", "htaflow.model", "htaflow.flows"),
+        source_digest("htaflow.sim", "htaflow.hw", "htaflow.model.integer", "htaflow.flows"),
     )
     folder, stored = run / "verify", here.verify("mutation")
     with locked_folder(

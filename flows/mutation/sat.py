@@ -9,6 +9,7 @@ from typing import Literal
 
 from htaflow.flows.tools.tools import ToolError, find_tool, run_tool
 from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.verilog import module_verilog
 from htaflow.model.support.files import write_atomic
 
 _SCRIPT = """\
@@ -49,7 +50,7 @@ def is_satisfiable(logic: Logic, seconds: float) -> Answer:
     limit = max(1, round(seconds))
     with tempfile.TemporaryDirectory(prefix="htaflow-") as name:
         folder = Path(name)
-        write_atomic(folder / "question.v", logic.verilog())
+        write_atomic(folder / "question.v", module_verilog(logic))
         write_atomic(folder / "ask.ys", _SCRIPT.format(name=logic.name, seconds=limit))
         try:
             run_tool(

@@ -11,8 +11,9 @@ from pathlib import Path
 from htaflow.flows.boards.board import Board
 from htaflow.flows.recovery.ecp5.recover import recover_netlist
 from htaflow.flows.recovery.ice40.icebox import read_icebox
-from htaflow.flows.recovery.netlist import Netlist, to_verilog
+from htaflow.flows.recovery.netlist import Netlist
 from htaflow.flows.recovery.netlist_cells import read_netlist
+from htaflow.flows.recovery.netlist_verilog import to_verilog
 from htaflow.flows.recovery.register_matching import Correspondence, correspond
 from htaflow.flows.tools.step import ToolRun
 from htaflow.flows.tools.tools import find_tool

@@ -4,15 +4,17 @@ An event-driven simulator follows every change through every wire: where many pa
 length meet, a gate is evaluated many times over in one cycle. Here the gates between registers that
 hang together are one process, in an order in which each is evaluated once. That pays for a network
 that takes a frame a cycle; for a serial line, on which little happens, there is
-:func:`htaflow.flows.recovery.netlist.to_verilog`.
+:func:`htaflow.flows.recovery.netlist_verilog.to_verilog`.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from htaflow.flows.recovery.netlist import Control, FlipFlop, Netlist, NetName, in_order
+from htaflow.flows.recovery.lookup_table import LookupTable, NetName
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Netlist, in_order
+from htaflow.flows.recovery.netlist_verilog import wakes_at
 from htaflow.model.support.errors import BadInputError
 
 _BIT = re.compile(r"(?P<port>\w+)\[(?P<index>\d+)\]")
@@ -30,44 +32,75 @@ def to_ordered_verilog(netlist: Netlist, module: str) -> str:
     """
     if netlist.plls:
         raise BadInputError("the netlist has a PLL, which a core has not")
-    ports = _ports(netlist.inputs, "input") | _ports(netlist.outputs, "output")
+    memories = {net: f"MEM{number}" for number, net in enumerate(netlist.memories)}
+    gates = _gates(netlist, memories)
+    lines = [
+        *_declarations(netlist, module, gates, memories),
+        *_logic(gates),
+        *_registers(netlist, memories),
+        "endmodule",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _gates(netlist: Netlist, memories: Mapping[NetName, str]) -> dict[NetName, _Gate]:
+    """Return what is computed without a clock: tables, and what is read from memories."""
     gates = {
-        net: _Gate(
-            f"T{len(table.inputs)}_{table.function:x}[{_vector(table.inputs)}]", table.inputs
-        )
+        net: _Gate(f"{_constant(table)}[{_vector(table.inputs)}]", table.inputs)
         for net, table in netlist.tables.items()
     }
-    tables = {(len(table.inputs), table.function) for table in netlist.tables.values()}
-    memories = {net: f"MEM{number}" for number, net in enumerate(netlist.memories)}
     for net, memory in netlist.memories.items():
         name = memories[net]
         gates[net] = _Gate(f"{name}[{_vector(memory.read)}]", (*memory.read, name))
-    lines = [
-        f"module {module} (",
-        ",\n".join(f"  {port}" for port in ports.values()),
-        ");",
-        *(
-            f"localparam [{(1 << k) - 1}:0] T{k}_{f:x} = {1 << k}'h{f:x};"
-            for k, f in sorted(tables)
-        ),
-        *(f"wire {_literal(net)} = {net};" for net in netlist.inputs if _BIT.fullmatch(net)),
-        *(f"reg {net};" for net in gates),
-        *(f"reg {net} = 1'b{cell.value};" for net, cell in netlist.flip_flops.items()),
-        *(
-            f"reg [15:0] {memories[net]} = 16'h{memory.value:04x};"
-            for net, memory in netlist.memories.items()
-        ),
-        *(f"assign {port} = {_literal(net)};" for port, net in netlist.outputs.items()),
-    ]
+    return gates
+
+
+def _constant(table: LookupTable) -> str:
+    """Return the name of the constant that holds a table."""
+    return f"T{len(table.inputs)}_{table.function:x}"
+
+
+def _declarations(
+    netlist: Netlist, module: str, gates: Iterable[NetName], memories: Mapping[NetName, str]
+) -> Iterator[str]:
+    """Yield the module's head and all that it declares."""
+    ports = _ports(netlist.inputs, "input") | _ports(netlist.outputs, "output")
+    yield f"module {module} ("
+    yield ",\n".join(f"  {port}" for port in ports.values())
+    yield ");"
+    tables = {(len(table.inputs), table.function): table for table in netlist.tables.values()}
+    for (inputs, function), table in sorted(tables.items(), key=lambda item: item[0]):
+        size = 1 << inputs
+        yield f"localparam [{size - 1}:0] {_constant(table)} = {size}'h{function:x};"
+    for net in netlist.inputs:
+        if _BIT.fullmatch(net):
+            yield f"wire {_literal(net)} = {net};"
+    for net in gates:
+        yield f"reg {net};"
+    for net, cell in netlist.flip_flops.items():
+        yield f"reg {net} = 1'b{cell.value};"
+    for net, memory in netlist.memories.items():
+        yield f"reg [15:0] {memories[net]} = 16'h{memory.value:04x};"
+    for port, net in netlist.outputs.items():
+        yield f"assign {port} = {_literal(net)};"
+
+
+def _logic(gates: Mapping[NetName, _Gate]) -> Iterator[str]:
+    """Yield a process for the gates that hang together, each gate after those that it reads."""
 
     def reads(net: NetName) -> list[NetName]:
         return [each for each in gates[net].inputs if each in gates]
 
     for component in _components(gates):
-        ordered = in_order(component, reads)
-        statements = [f"  {net} = {gates[net].expression};" for net in ordered]
         wakes = any(gates[net].inputs for net in component)
-        lines += ["always_comb begin" if wakes else "initial begin", *statements, "end"]
+        yield "always_comb begin" if wakes else "initial begin"
+        for net in in_order(component, reads):
+            yield f"  {net} = {gates[net].expression};"
+        yield "end"
+
+
+def _registers(netlist: Netlist, memories: Mapping[NetName, str]) -> Iterator[str]:
+    """Yield a process for the flip-flops and memories that act on the same occasion."""
     together: dict[tuple[str, str], list[str]] = defaultdict(list)
     for net, cell in netlist.flip_flops.items():
         together[_when(cell.control)].append(_update(net, cell))
@@ -76,8 +109,9 @@ def to_ordered_verilog(netlist: Netlist, module: str) -> str:
         together[_when(memory.control)].append(f"{target} <= {_literal(memory.data)};")
     for (edge, condition), updates in together.items():
         test = f"if ({condition}) " if condition else ""
-        lines += [f"always @({edge}) {test}begin", *(f"  {each}" for each in updates), "end"]
-    return "".join(f"{line}\n" for line in [*lines, "endmodule"])
+        yield f"always @({edge}) {test}begin"
+        yield from (f"  {each}" for each in updates)
+        yield "end"
 
 
 def _ports(names: Iterable[str], way: str) -> dict[str, str]:
@@ -95,14 +129,10 @@ def _ports(names: Iterable[str], way: str) -> dict[str, str]:
 
 def _when(control: Control) -> tuple[str, str]:
     """Return the edges at which flip-flops wake, and on which condition they then act."""
-    edge = f"{'negedge' if control.falling else 'posedge'} {control.clock}"
-    enable, reset = _enable(control), _reset(control)
-    if not reset or not enable:
-        at_once = f" or {'negedge' if control.reset_low else 'posedge'} {control.reset}"
-        return edge + (at_once if reset and control.at_once else ""), enable if not reset else ""
-    if control.at_once:
-        return f"{edge} or {'negedge' if control.reset_low else 'posedge'} {control.reset}", ""
-    return edge, f"{reset} | {enable}"
+    edge, enable, reset = wakes_at(control), _enable(control), _reset(control)
+    if reset and enable and not control.at_once:
+        return edge, f"{reset} | {enable}"
+    return edge, "" if reset else enable
 
 
 def _update(net: NetName, cell: FlipFlop) -> str:

@@ -16,15 +16,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from htaflow.flows.recovery.netlist import (
-    Control,
-    LookupTable,
-    Netlist,
-    NetName,
-    in_order,
-    permute,
-    simplify,
-)
+from htaflow.flows.recovery.lookup_table import LookupTable, NetName, permute, simplify
+from htaflow.flows.recovery.netlist import Control, Netlist, in_order
 
 _MOST_NAMED = 5
 
@@ -243,9 +236,6 @@ def _renamed(netlist: Netlist, prefix: str, shared: set[NetName]) -> Netlist:
     def new(net: NetName) -> NetName:
         return net if net in shared else prefix + net
 
-    def control(old: Control) -> Control:
-        return old._replace(clock=new(old.clock), enable=new(old.enable), reset=new(old.reset))
-
     return Netlist(
         inputs=netlist.inputs,
         outputs={port: new(net) for port, net in netlist.outputs.items()},
@@ -253,29 +243,10 @@ def _renamed(netlist: Netlist, prefix: str, shared: set[NetName]) -> Netlist:
             new(net): LookupTable(tuple(map(new, table.inputs)), table.function)
             for net, table in netlist.tables.items()
         },
-        flip_flops={
-            new(net): replace(cell, data=new(cell.data), control=control(cell.control))
-            for net, cell in netlist.flip_flops.items()
-        },
-        memories={
-            new(net): replace(
-                memory,
-                read=tuple(map(new, memory.read)),
-                write=tuple(map(new, memory.write)),
-                data=new(memory.data),
-                control=control(memory.control),
-            )
-            for net, memory in netlist.memories.items()
-        },
+        flip_flops={new(net): cell.reading(new) for net, cell in netlist.flip_flops.items()},
+        memories={new(net): memory.reading(new) for net, memory in netlist.memories.items()},
         plls={
-            new(net): replace(
-                pll,
-                clock=new(pll.clock),
-                output=new(pll.output),
-                lock=new(pll.lock),
-                fed_back=new(pll.fed_back),
-                idle=tuple(map(new, pll.idle)),
-            )
+            new(net): replace(pll.reading(new), output=new(pll.output), lock=new(pll.lock))
             for net, pll in netlist.plls.items()
         },
     )

@@ -8,20 +8,25 @@ from htaflow.flows.summary import counted
 from htaflow.hw.layers.spiking import membrane_widths
 from htaflow.model.integer import golden
 from htaflow.model.integer.network import (
+    Accumulate,
+    ArgMax,
+    Concepts,
     Conv2d,
     Convolution,
     Dense,
     Encode,
     FirstLayer,
+    Flatten,
     GroupSum,
     IntArray,
     Layer,
     Lookup,
-    LookupConv2d,
+    MaxPool2d,
     Network,
     Quantise,
     Spiking,
     Steps,
+    Unflatten,
     Values,
     Windowed,
 )
@@ -57,20 +62,30 @@ def _is_heaviside(layer: Layer) -> bool:
 def parameters(layer: Layer, fed: Values) -> dict[str, str]:
     """Return the parameters of ``layer`` by name, in words; ``fed`` is what comes in.
 
-    Left out is what follows from the layer's type or from what it yields.
+    Left out is what follows from the layer's type or from what it yields. Raises
+    ``NotImplementedError`` for a type that nothing is registered for.
     """
+    raise NotImplementedError(f"no parameters are known of a {layer.type}")
+
+
+def _none(layer: Layer, fed: Values) -> dict[str, str]:
+    """Return nothing: the type and what the layer yields say it all."""
     return {}
 
 
+for _type in (Unflatten, Flatten, Accumulate, Concepts, ArgMax):
+    parameters.register(_type)(_none)
+
+
 @parameters.register
-def _(layer: FirstLayer, fed: Values) -> dict[str, str]:
-    sign = "signed" if layer.signed else "unsigned"
-    found = {"features": f"{layer.features} of {layer.feature_bits} bits, {sign}"}
-    if isinstance(layer, Quantise):
-        found["keeps"] = f"the top {counted(layer.bits, 'bit')} of each"
-    if isinstance(layer, Encode):
-        found["thresholds a feature"] = _range(np.bincount(layer.source)[np.unique(layer.source)])
-    return found
+def _(layer: Encode, fed: Values) -> dict[str, str]:
+    each = np.bincount(layer.source)[np.unique(layer.source)]
+    return {"features": _features(layer), "thresholds a feature": _range(each)}
+
+
+@parameters.register
+def _(layer: Quantise, fed: Values) -> dict[str, str]:
+    return {"features": _features(layer), "keeps": f"the top {counted(layer.bits, 'bit')} of each"}
 
 
 @parameters.register
@@ -86,14 +101,13 @@ def _(layer: Lookup, fed: Values) -> dict[str, str]:
 
 
 @parameters.register
-def _(layer: Windowed, fed: Values) -> dict[str, str]:
-    found = {"kernel": _by(layer.kernel), "stride": _by(layer.stride), "padding": "none"}
-    if any(layer.padding):
-        found["padding"] = f"{_by(layer.padding)} of bit {layer.pad_bit}"
-    found["windows"] = _by(layer.grid(fed))
-    if isinstance(layer, Conv2d | LookupConv2d):
-        found |= parameters(layer.neurons, layer.window(fed))
-    return found
+def _(layer: Convolution, fed: Values) -> dict[str, str]:
+    return _windows(layer, fed) | parameters(layer.neurons, layer.window(fed))
+
+
+@parameters.register
+def _(layer: MaxPool2d, fed: Values) -> dict[str, str]:
+    return _windows(layer, fed)
 
 
 @parameters.register
@@ -143,6 +157,19 @@ def spikes(network: Network, frames: IntArray) -> dict[str, str]:
         name: f"{values[name].sum(axis=2).mean():.1f} of {values[name].shape[2]} neurons {over}"
         for name in names
     }
+
+
+def _features(layer: FirstLayer) -> str:
+    sign = "signed" if layer.signed else "unsigned"
+    return f"{layer.features} of {layer.feature_bits} bits, {sign}"
+
+
+def _windows(layer: Windowed, fed: Values) -> dict[str, str]:
+    found = {"kernel": _by(layer.kernel), "stride": _by(layer.stride), "padding": "none"}
+    if any(layer.padding):
+        found["padding"] = f"{_by(layer.padding)} of bit {layer.pad_bit}"
+    found["windows"] = _by(layer.grid(fed))
+    return found
 
 
 def _inputs(layer: Dense, fed: Values) -> str:

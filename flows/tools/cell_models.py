@@ -7,9 +7,6 @@ from pathlib import Path
 from htaflow.flows.tools.tools import SPECS, Tool, find_tool
 from htaflow.model.support.errors import MissingToolError
 
-FAMILIES = ("ice40", "ecp5", "gowin")
-"""The families whose netlists can be simulated."""
-
 MODEL_OPTIONS = ("-DNO_ICE40_DEFAULT_ASSIGNMENTS", "-DNO_INCLUDES")
 """What the models want defined: no default port values, which Icarus does not know, no aliases."""
 

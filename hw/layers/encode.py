@@ -12,6 +12,7 @@ from amaranth.lib import data
 
 from htaflow.hw.logic.netlist import Logic
 from htaflow.hw.logic.popcount import at_least
+from htaflow.hw.logic.verilog import all_modules
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.hw.stream.schedule import PASS, REGISTER, TAKE, Pipeline
@@ -92,7 +93,7 @@ class FrameEncoder(LayerComponent):
     @property
     def modules(self) -> dict[str, str]:
         """Verilog of the logic and its register, by name."""
-        return self.logic.modules(registered=True)
+        return all_modules(self.logic, registered=True)
 
     def elaborate(self, platform: object) -> Module:
         """Build the encoder."""

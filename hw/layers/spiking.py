@@ -17,6 +17,7 @@ from htaflow.hw.logic.popcount import at_least
 from htaflow.hw.logic.retime import cut
 from htaflow.hw.logic.retime import depth as logic_depth
 from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.hw.logic.verilog import all_modules
 from htaflow.hw.stream.component import LayerComponent, position
 from htaflow.hw.stream.schedule import REGISTER
 from htaflow.hw.stream.stage import Stage
@@ -231,7 +232,7 @@ class Membranes(LayerComponent):
     @property
     def modules(self) -> dict[str, str]:
         """Verilog of one step, by name."""
-        return self.logic.modules()
+        return all_modules(self.logic)
 
     def elaborate(self, platform: object) -> Module:
         """Build the registers around the logic."""

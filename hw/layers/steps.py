@@ -7,8 +7,10 @@ from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal
 from htaflow.hw.layers.placement import Part, Placement, layer_parts
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
-from htaflow.hw.logic.netlist import AND2, Logic
+from htaflow.hw.logic.netlist import Logic
 from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.hw.logic.truth_table import AND2
+from htaflow.hw.logic.verilog import all_modules
 from htaflow.hw.stream.component import LayerComponent, position
 from htaflow.hw.stream.schedule import EMIT, PASS, TAKE, Pipeline
 from htaflow.model.integer.network import Accumulate, Steps, Values
@@ -110,7 +112,7 @@ class StepAccumulator(LayerComponent):
     @property
     def modules(self) -> dict[str, str]:
         """Verilog of the adders and their registers, by name."""
-        return self.logic.modules(registered=True)
+        return all_modules(self.logic, registered=True)
 
     def elaborate(self, platform: object) -> Module:
         """Build the totals."""

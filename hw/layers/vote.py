@@ -7,9 +7,10 @@ from htaflow.hw.layers.placement import layer_logic
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.literals import collect, columns
-from htaflow.hw.logic.netlist import MUX, TRUE, Logic, Net
+from htaflow.hw.logic.netlist import TRUE, Logic, Net
 from htaflow.hw.logic.popcount import popcount
 from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.hw.logic.truth_table import MUX
 from htaflow.model.integer.network import ArgMax, GroupSum, Values
 
 # Inputs (a, b, lower): a > b in this bit, or equal in this bit and greater or equal below.

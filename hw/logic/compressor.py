@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from htaflow.hw.logic.netlist import FALSE, MUX, TRUE, XOR3, Logic, Net
+from htaflow.hw.logic.netlist import FALSE, TRUE, Logic, Net
+from htaflow.hw.logic.truth_table import MUX, XOR3
 
 _SEARCHED = 10
 """From this height on, a column takes the best counter without a search."""

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from htaflow.hw.logic.compressor import compress
-from htaflow.hw.logic.netlist import AND2, FALSE, MAJORITY3, OR2, TRUE, XOR2, XOR3, Logic, Net
+from htaflow.hw.logic.netlist import FALSE, TRUE, Logic, Net
 from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.hw.logic.truth_table import AND2, MAJORITY3, OR2, XOR2, XOR3
 
 _FEWEST = 15
 """Bits of a column that are worth a module."""

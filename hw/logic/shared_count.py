@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from htaflow.hw.logic.netlist import MAJORITY3, TRUE, XOR3, Logic, Net
+from htaflow.hw.logic.netlist import TRUE, Logic, Net
 from htaflow.hw.logic.popcount import at_least, total, total_by_modules
 from htaflow.hw.logic.sharing import Bools, Sharing, direct_cost, share
+from htaflow.hw.logic.truth_table import MAJORITY3, XOR3
 
 Counted = tuple[list[Net], int, int]
 """A count as (unsigned number, low bit first; sign; constant): sign * number + constant."""

@@ -20,6 +20,7 @@ from amaranth.lib import stream
 
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.verilog import all_modules
 from htaflow.hw.stream.schedule import REGISTER, Pipeline
 
 CHAIN = "layers"
@@ -77,7 +78,7 @@ class Stage:
         """Verilog of the stage's logic, with its register if it has one, by module name."""
         found: dict[str, str] = {}
         for part in self.parts or [self.logic]:
-            found |= part.modules(registered=self.registered)
+            found |= all_modules(part, registered=self.registered)
         return found
 
     def verilog(self, upstream: str) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.data.cells import SCALING
 from htaflow.model.data.features import Features, Shape
 from htaflow.model.data.scale import LARGEST, fit_scale
+from htaflow.model.data.tables.cells import SCALING
 from htaflow.model.integer.network import MAX_FEATURE_BITS, MAX_FEATURES, IntArray, Values
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.files import digest

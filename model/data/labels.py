@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.data.cells import MISSING, NUMBER
+from htaflow.model.data.tables.cells import MISSING, NUMBER
 from htaflow.model.support.errors import BadInputError, abbreviate
 from htaflow.model.support.progress import Progress
 
@@ -121,7 +121,8 @@ def _require_one_notation(
             same[Decimal(label)].append(label)
     for one, *others in same.values():
         for other in others:
-            lines = f"{abbreviate(one)} (line {first[one]}) and {abbreviate(other)} (line {first[other]})"
+            told = [f"{abbreviate(each)} (line {first[each]})" for each in (one, other)]
+            lines = " and ".join(told)
             if _DIGITS.fullmatch(one) and _DIGITS.fullmatch(other):
                 progress(f"{where}: {lines} are two classes")
             else:

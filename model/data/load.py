@@ -6,10 +6,10 @@ from sklearn.datasets import load_digits as sklearn_digits
 
 from htaflow.model.data.dataset import Dataset, make_dataset, split
 from htaflow.model.data.idx import is_idx_folder, load_idx_folder
-from htaflow.model.data.image_folder import load_image_archive, load_image_folder
+from htaflow.model.data.images.folder import load_image_archive, load_image_folder
 from htaflow.model.data.mnist import load_mnist
 from htaflow.model.data.options import DataOptions
-from htaflow.model.data.table import load_csv, load_npz
+from htaflow.model.data.tables.table import load_csv, load_npz
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, did_you_mean
 from htaflow.model.support.progress import Progress, silent
@@ -27,8 +27,8 @@ def load(spec: str | Path, progress: Progress = silent, options: DataOptions = _
     Args:
         spec: ``digits`` (scikit-learn's 8 x 8 digits, always there), ``mnist`` (downloaded once),
             a folder of MNIST's IDX files, a folder of class folders with PNG or JPEG files, or a
-            ``.zip`` file of these (see :mod:`htaflow.model.data.image_folder`), or a user's
-            ``.npz`` or ``.csv`` file (see :mod:`htaflow.model.data.table`).
+            ``.zip`` file of these (see :mod:`htaflow.model.data.images.folder`), or a user's
+            ``.npz`` or ``.csv`` file (see :mod:`htaflow.model.data.tables.table`).
         progress: told of a download, and of what was recognised in a user's data.
         options: how to read a user's data.
 

@@ -104,6 +104,10 @@ def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
     """Return the pairs in a state dict: keys ``MODULE.PARAMETER``, in the order of the modules."""
     modules: dict[str, dict[str, Any]] = {}
     for key, value in state.items():
+        if not isinstance(key, str):
+            raise BadInputError(
+                f"the stack has a key {abbreviate(key)}; give a module's state dict"
+            )
         module, _, parameter = key.rpartition(".")
         modules.setdefault(module, {})[parameter] = value
     for (module, given), (after, _) in pairwise([*modules.items(), ("", {})]):
@@ -114,8 +118,8 @@ def _from_state(state: Mapping[str, Any]) -> list[_Pair]:
             more.append(after[len(module) + 1 :])
         if more:
             raise BadInputError(
-                f"'{name}' has {abbreviate(more[0])}, so it is no {kind}; give a stack of Linear and "
-                "Leaky"
+                f"'{name}' has {abbreviate(more[0])}, so it is no {kind}; give a stack of Linear "
+                "and Leaky"
             )
     return _paired([(abbreviate(module)[1:-1], given) for module, given in modules.items()])
 

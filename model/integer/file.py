@@ -15,15 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from htaflow.model.integer.layers.field_types import ill_typed
-from htaflow.model.integer.network import (
-    LAYER_TYPES,
+from htaflow.model.integer.network import LAYER_TYPES, Layer, Network, require_network
+from htaflow.model.integer.problems import (
     MAX_PROBLEMS_A_LAYER,
-    Layer,
-    Network,
     Problem,
     describe_problems,
     find_problems,
-    require_network,
 )
 from htaflow.model.support.errors import BadInputError, abbreviate, did_you_mean
 from htaflow.model.support.files import as_path, write_atomic

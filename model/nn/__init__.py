@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from htaflow.model.nn.heaviside import Heaviside
     from htaflow.model.nn.integer_linear import IntegerLinear
     from htaflow.model.nn.lookup import LookupNeurons, tabulate
-    from htaflow.model.nn.lower import lower, prove_lowering
+    from htaflow.model.nn.lowering.lower import lower, prove_lowering
     from htaflow.model.nn.network import BinaryNetwork
     from htaflow.model.nn.spiking import Accumulate, Spiking, Steps
     from htaflow.model.nn.surrogates import SURROGATES, Surrogate
@@ -64,7 +64,7 @@ export(
         "heaviside": "Heaviside",
         "integer_linear": "IntegerLinear",
         "lookup": "LookupNeurons tabulate",
-        "lower": "lower prove_lowering",
+        "lowering.lower": "lower prove_lowering",
         "network": "BinaryNetwork",
         "spiking": "Accumulate Spiking Steps",
         "surrogates": "SURROGATES Surrogate",

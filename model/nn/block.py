@@ -12,8 +12,9 @@ from htaflow.model.integer import network
 from htaflow.model.integer.network import IntArray
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.binary_linear import BinaryLinear
-from htaflow.model.nn.fold import fold_layer
 from htaflow.model.nn.integer_linear import IntegerLinear
+from htaflow.model.nn.lowering.fold import Normalisation, fold_layer
+from htaflow.model.nn.lowering.ties import settle
 from htaflow.model.nn.surrogates import Surrogate
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, kind_of
@@ -69,11 +70,24 @@ class Hidden(Block):
         return active.movedim(1, self.neurons_axis)
 
     def normalise(self, acc: Tensor) -> Tensor:
-        """Return the sums ``[N, out, ...]`` normalised by the running statistics, in double."""
+        """Return the sums ``[N, out, ...]`` normalised by the running statistics, in double.
+
+        Of statistics that are themselves in double precision, ties are settled by exact numbers.
+        """
         spread = [-1] + [1] * (acc.dim() - 2)  # neurons are the second dimension
         statistics = normalisation(self.norm, self.linear.out_features, "norm")
         mean, variance, scale, shift = (each.double().view(spread) for each in statistics)
-        return scale * (acc.double() - mean) / torch.sqrt(variance + self.norm.eps) + shift
+        acc, root = acc.double(), torch.sqrt(variance + self.norm.eps)
+        values = scale * (acc - mean) / root + shift
+        if all(each.dtype != torch.float64 for each in statistics):
+            return values
+        terms = scale.abs() * (acc.abs() + mean.abs()) / root + shift.abs()
+
+        def exact(neuron: int) -> Normalisation:
+            mean, variance, scale, shift = (float(each[neuron]) for each in statistics)
+            return Normalisation.of(mean, variance, self.norm.eps, scale, shift)
+
+        return settle(values, terms, acc, exact)
 
     @torch.no_grad()
     def calibrate(self, inputs: Iterable[Tensor]) -> None:
@@ -170,7 +184,8 @@ class GroupSum(Block):
         """Return the votes, ``[N, classes]``."""
         if bits.shape[-1] % self.classes:
             raise ValueError(f"{bits.shape[-1]} bits are no {self.classes} equal groups")
-        return bits.reshape(*bits.shape[:-1], self.classes, -1).sum(dim=-1)
+        own = bits.shape[-1] // self.classes
+        return bits.reshape(*bits.shape[:-1], self.classes, own).sum(dim=-1)
 
     def lower(self, name: str) -> network.GroupSum:
         """Return the same votes as an integer layer."""
@@ -201,8 +216,13 @@ class Scores(Block):
         return network.Dense(name, integer_weights(self.linear, name), None, self.linear.inputs)
 
 
-def integer_weights(linear: BinaryLinear | IntegerLinear, name: str) -> IntArray:
+def integer_weights(linear: nn.Module, name: str) -> IntArray:
     """Return the weights of ``linear`` as int8 ``[out, in]``; refuse latents that are no number."""
+    if not isinstance(linear, BinaryLinear | IntegerLinear):  # it can be replaced later
+        raise BadInputError(
+            f"'{name}.linear' is {kind_of(linear)}, whose weights are no small integers; use a "
+            "BinaryLinear, a SparseBinaryLinear or an IntegerLinear"
+        )
     require_finite(linear.latent, f"{name}.linear.latent")
     return linear.weight.detach().to(torch.int8).numpy().copy()
 

@@ -31,6 +31,8 @@ class Concepts(Block):
 
     def forward(self, bits: Tensor) -> Tensor:
         """Return ``bits``."""
+        if bits.shape[-1] != len(self.names):
+            raise ValueError(f"{bits.shape[-1]} bits come in for {len(self.names)} concepts")
         return bits
 
     def lower(self, name: str) -> network.Concepts:

@@ -160,7 +160,7 @@ class Unflatten(Block):
         """Return the same bits as images."""
         if bits.shape[1:] != (math.prod(self.shape),):
             raise ValueError(f"{list(bits.shape)} come in, which are no images of {self.shape}")
-        return bits.view(-1, *self.shape)
+        return bits.reshape(len(bits), *self.shape)
 
     def lower(self, name: str) -> network.Unflatten:
         """Return the same order as an integer layer."""

@@ -7,7 +7,7 @@ its thermometer holds about the same number of training frames, as suits a table
 :func:`rate_thresholds` is for spiking networks: other thresholds in each step.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +17,14 @@ from htaflow.model.integer import network
 from htaflow.model.integer.network import IntArray
 from htaflow.model.nn.block import Block
 from htaflow.model.support.arguments import checked
+from htaflow.model.support.choices import Rule
 from htaflow.model.support.errors import BadInputError, kind_of
-
-Rule = Literal["range", "quantiles"]
 
 
 def _as_frames(features: Any, count: int) -> Tensor:
     """Return ``features`` as a tensor ``[N, count]``; raise ``ValueError`` if it is none."""
+    if isinstance(features, np.ndarray) and not features.dtype.isnative:
+        features = features.astype(features.dtype.newbyteorder("="))
     try:
         frames = torch.as_tensor(features)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -32,6 +33,11 @@ def _as_frames(features: Any, count: int) -> Tensor:
         ) from None
     if frames.dim() != 2 or frames.shape[1] != count:
         raise ValueError(f"it takes frames [N, {count}], not {list(frames.shape)}")
+    if frames.is_floating_point() and (odd := frames != frames.floor()).any():
+        raise ValueError(
+            f"frames hold {frames[odd][0].item():g}; features are whole numbers: scale and round "
+            "them"
+        )
     # PyTorch compares no unsigned integers of more than 8 bits with signed ones.
     return frames.long() if frames.dtype in _UNSIGNED else frames
 

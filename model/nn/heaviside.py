@@ -11,8 +11,9 @@ from htaflow.model.integer import network
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.binary_linear import LATENT_RANGE, as_inputs
 from htaflow.model.nn.block import Block, integer_weights, require_finite
-from htaflow.model.nn.fold import fold_layer
 from htaflow.model.nn.integer_linear import IntegerLinear
+from htaflow.model.nn.lowering.fold import Normalisation, fold_layer
+from htaflow.model.nn.lowering.ties import settle
 from htaflow.model.nn.surrogates import Surrogate
 from htaflow.model.support.arguments import checked
 
@@ -42,15 +43,24 @@ class Heaviside(Block):
     def forward(self, values: Tensor) -> Tensor:
         """Return the activations, ``[N, out]``.
 
-        In evaluation the bias is added in double precision, where no sign can be lost.
+        In evaluation the bias is added in double precision, and no sign is lost: of step sizes that
+        are themselves in double precision, ties are settled by exact numbers.
         """
         weights, step = self.linear.quantised()
         values = as_inputs(values, self.linear.in_features)
+        values = self.linear.widened(values)
         acc = F.linear(values, weights.to(values.dtype))
         factor = step * self.scale
         if self.training:
             return torch.as_tensor(self.activation(factor * acc + self.bias))
-        sums = factor.double() * acc.double() + self.bias.double()
+        products, bias = factor.double() * acc.double(), self.bias.double()
+        sums = products + bias
+        if factor.dtype == torch.float64:
+
+            def exact(neuron: int) -> Normalisation:
+                return Normalisation.of(0.0, 1.0, 0.0, float(factor[neuron]), float(bias[neuron]))
+
+            sums = settle(sums, products.abs() + bias.abs(), acc.double(), exact, axis=-1)
         return torch.as_tensor(self.activation(sums)).to(acc.dtype)
 
     def lower(self, name: str) -> network.Dense:

@@ -138,7 +138,13 @@ class IntegerLinear(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Return the sums, ``[N, out_features]``."""
         values = as_inputs(values, self.in_features)
+        values = self.widened(values)
         return F.linear(values, self.weight.to(values.dtype))
+
+    def widened(self, values: Tensor) -> Tensor:
+        """Return ``values``, in evaluation of a type that holds every sum of them exactly."""
+        most = self.in_features * self.high << (self.bits - 1)
+        return values if self.training or most < 1 << 24 else values.double()
 
     def anneal(self, progress: float) -> None:
         """Set ``fan_in`` for the share ``progress`` (0 to 1) of the annealing: geometric."""

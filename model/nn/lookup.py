@@ -90,6 +90,8 @@ class LookupNeurons(Block):
                 f"source {list(source.shape)} and latent {list(latent.shape)} must be "
                 "[out, K] and [out, 2**K]"
             )
+        if (source < 0).any():
+            raise ValueError("source holds a negative index; use 0 and up")
         self.register_buffer("source", source)
         # Contiguous: a checkpoint gives the optimiser's state back so, and both must agree.
         self.latent = nn.Parameter(latent.contiguous())

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from htaflow.model.integer.network import NAME_RULE, is_name
+from htaflow.model.integer.problems import NAME_RULE, is_name
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.block import Block
 from htaflow.model.nn.encode import Encoder, Quantiser
@@ -18,7 +18,7 @@ Mode = Literal["hard", "smooth"]
 
 
 VERDICT = "argmax"
-"""The name of the layer that :func:`htaflow.model.nn.lower.lower` adds."""
+"""The name of the layer that :func:`htaflow.model.nn.lowering.lower.lower` adds."""
 
 
 def require_block(name: str, block: object) -> None:
@@ -36,6 +36,11 @@ def run_block(name: str, block: nn.Module, values: Tensor) -> Tensor:
         return torch.as_tensor(block(values))
     except ValueError as error:
         raise BadInputError(f"block '{name}': {error}") from error
+
+
+def named_blocks(model: nn.Sequential) -> list[tuple[str, nn.Module]]:
+    """Return the modules of ``model`` by name, first to last, as often as they are used."""
+    return [(name, block) for name, block in model._modules.items() if block is not None]
 
 
 class BinaryNetwork(nn.Sequential):
@@ -79,7 +84,7 @@ class BinaryNetwork(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 -- as in PyTorch
         """Return the scores of frames, ``[N, classes]``."""
-        return self._through(self.named_children(), input)
+        return self._through(self.named_blocks(), input)
 
     def _through(self, blocks: Iterable[tuple[str, nn.Module]], values: Tensor) -> Tensor:
         """Return what ``blocks``, by name, make of ``values``, one after another."""
@@ -97,11 +102,15 @@ class BinaryNetwork(nn.Sequential):
     @property
     def blocks(self) -> list[Block]:
         """All blocks after the encoder."""
-        return [block for block in self.children() if isinstance(block, Block)][1:]
+        return [block for _, block in self.named_blocks() if isinstance(block, Block)][1:]
+
+    def named_blocks(self) -> list[tuple[str, nn.Module]]:
+        """Every block by name, first to last; unlike a child, one used twice is there twice."""
+        return named_blocks(self)
 
     def decide(self, bits: Tensor) -> Tensor:
         """Return the scores of frames that are already encoded, ``[N, classes]``."""
-        return self._through(list(self.named_children())[1:], bits)
+        return self._through(self.named_blocks()[1:], bits)
 
     def activations(self) -> list[HTAF]:
         """Every activation, first to last."""

@@ -48,7 +48,7 @@ class Steps(Block):
         if self.coding == "split":
             if bits.shape[-1] % self.steps:
                 raise ValueError(f"{bits.shape[-1]} bits are no {self.steps} equal steps")
-            return bits.reshape(len(bits), self.steps, -1)
+            return bits.reshape(len(bits), self.steps, bits.shape[1] // self.steps)
         return bits.unsqueeze(1).expand(-1, self.steps, -1)
 
     def lower(self, name: str) -> network.Steps:

@@ -79,7 +79,7 @@ class Surrogate(nn.Module):
         super().__init__()
         if name not in SURROGATES:
             raise ValueError(f"name must be one of {', '.join(SURROGATES)}, not {name!r}")
-        if not slope > 0:
+        if not 0 < slope < math.inf:
             raise ValueError(f"slope must be positive, not {slope}")
         self.name = name
         self.slope = slope

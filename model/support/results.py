@@ -353,7 +353,8 @@ def _misfit_object(value: object, kind: Any, where: str) -> str | None:
 
 def _wrong(value: object, where: str) -> str:
     plain = value if isinstance(value, str | int | float | None) else type(value).__name__
-    return f"its '{abbreviate(where.lstrip('.'), 80)[1:-1]}' is {abbreviate(plain)}, which makes no sense"
+    entry = abbreviate(where.lstrip("."), 80)[1:-1]
+    return f"its '{entry}' is {abbreviate(plain)}, which makes no sense"
 
 
 def _not_plain(value: object) -> str | None:

@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
-from htaflow.model.nn.binary_linear import WeightGradient
-from htaflow.model.nn.encode import Rule
+from htaflow.model.support.choices import Rule, WeightGradient
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Recipes that cannot be built: what is wrong, in which layer, and what to do."""
 
+import math
+from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from htaflow.model.integer.layers.concepts import name_problems
 from htaflow.model.integer.layers.steps import MAX_STEPS
-from htaflow.model.integer.network import NAME_RULE, is_name
+from htaflow.model.integer.problems import NAME_RULE, is_name
 from htaflow.model.nn.integer_linear import WEIGHT_BITS
 from htaflow.model.support.arguments import described, fits
 from htaflow.model.support.errors import BadInputError, abbreviate, did_you_mean, kind_of
@@ -15,6 +17,7 @@ from htaflow.model.training.recipe import (
     HiddenLayer,
     Pool,
     Recipe,
+    Refinement,
     SpikingNeurons,
     network_name,
 )
@@ -93,6 +96,8 @@ def _check_types(recipe: Recipe) -> None:
                     "or another layer of htaflow.model.training.recipe"
                 )
             parts[f"{where}, layer '{layer_name(index, layer)}'"] = layer
+    if isinstance(recipe.refinement, Refinement):
+        parts[f"{where}, refinement"] = recipe.refinement
     for what, part in parts.items():
         for name, hint in get_type_hints(type(part)).items():
             value = getattr(part, name)
@@ -118,15 +123,28 @@ def _check_settings(recipe: Recipe) -> None:
             raise BadInputError(
                 f"recipe '{recipe.name}': no {name} '{value}'{did_you_mean(str(value), known)}"
             )
-    if not recipe.temperature > 0:
-        raise BadInputError(
-            f"recipe '{recipe.name}': temperature is {recipe.temperature}; use a number above 0"
-        )
-    for name in ("thresholds", "epochs", "batch"):
-        if getattr(recipe, name) < 1:
-            raise BadInputError(
-                f"recipe '{recipe.name}': {name} is {getattr(recipe, name)}; use at least 1"
-            )
+    _check_numbers(f"recipe '{recipe.name}'", recipe)
+    if recipe.refinement is not None:
+        _check_numbers(f"recipe '{recipe.name}', refinement", recipe.refinement)
+
+
+def _check_numbers(where: str, training: Recipe | Refinement) -> None:
+    """Raise ``BadInputError`` for a number with which nothing can be trained; ``where`` it is."""
+    for names, wanted, good in _NUMBERS:
+        for name in names:
+            value = getattr(training, name, ())
+            if not all(map(good, value if isinstance(value, tuple) else (value,))):
+                raise BadInputError(f"{where}: {name} is {value}; use {wanted}")
+
+
+_POSITIVE = ("temperature", "learning_rate", "annealing", "beta", "hard_alpha", "smooth_alpha")
+_NUMBERS: tuple[tuple[tuple[str, ...], str, Callable[[float], bool]], ...] = (
+    (("thresholds", "epochs", "batch"), "at least 1", lambda value: value >= 1),
+    (_POSITIVE, "a number above 0", lambda value: 0 < value < math.inf),
+    (("noise", "centred", "rewiring"), "a share, 0 to 1", lambda value: 0 <= value <= 1),
+    (("shift",), "0 or more", lambda value: value >= 0),
+)
+"""Fields of a recipe, what they may be in words, and whether a number is that."""
 
 
 def _check_steps(recipe: Recipe) -> None:

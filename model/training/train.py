@@ -16,7 +16,7 @@ from htaflow.model.data.load import load
 from htaflow.model.data.options import DataOptions
 from htaflow.model.integer.exemplars import exemplars_bytes, find_exemplars, load_exemplars
 from htaflow.model.integer.file import load_network, network_bytes
-from htaflow.model.nn.lower import lower, prove_lowering
+from htaflow.model.nn.lowering.lower import lower, prove_lowering
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, did_you_mean
 from htaflow.model.support.files import digest, locked_folder, to_json, write_json, write_together

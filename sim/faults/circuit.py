@@ -16,7 +16,8 @@ from htaflow.hw.layers.placement import Part
 from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.window import Windows
-from htaflow.hw.logic.netlist import XOR2, Instance, Logic, Net, Table
+from htaflow.hw.logic.netlist import Instance, Logic, Net, Table
+from htaflow.hw.logic.truth_table import XOR2
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.hw.stream.stage import Stage, Tap

@@ -7,8 +7,9 @@ Verilog is exchanged for another; a line that is not there, or there twice, is a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import singledispatch
 
 import numpy as np
 
@@ -18,18 +19,31 @@ from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.vote import greater_or_equal
 from htaflow.hw.layers.window import Windows
-from htaflow.hw.logic.netlist import MUX, Logic, Net
+from htaflow.hw.logic.netlist import Logic, Net
+from htaflow.hw.logic.truth_table import MUX
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.stage import Stage
-from htaflow.model.integer.network import Accumulate, ArgMax, Concepts, GroupSum, Spiking
+from htaflow.model.integer.network import (
+    Accumulate,
+    ArgMax,
+    Concepts,
+    Convolution,
+    Dense,
+    GroupSum,
+    Layer,
+    Lookup,
+    MaxPool2d,
+    Spiking,
+    Steps,
+    Values,
+)
 from htaflow.sim.faults import stream_faults as tampered
 from htaflow.sim.faults.circuit import inline
 from htaflow.sim.faults.fault import Fault, FaultError, pick
 
 _MOVED, _SWAPPED, _TIE = "wire moved", "wires swapped", "tie rule"
 _STEPS, _WAITS, _CARRIES = "step count", "valid waits", "concepts not held"
-_STEPPED = (StepPresenter, Membranes, StepAccumulator)
 
 # What is in the text of a chain, and what the fault puts there.
 _REGISTER = "else if ({up}__ready) {own}__valid <= {up}__valid;"
@@ -72,21 +86,71 @@ def kinds(core: NetworkCore) -> list[tuple[str, str]]:
     layers = {layer.name: layer for layer in core.network.layers}
     found: list[tuple[str, str]] = []
     for part in core.parts:
-        own: list[str] = []
         if isinstance(part, Stage):
-            layer = layers.get(part.name)
-            own += [_MOVED] if isinstance(layer, GroupSum | ArgMax | Concepts) else []
-            own += [_TIE] if isinstance(layer, ArgMax) else []
-            if part.registered:
-                own += [kind for kind in STAGE_FAULTS if kind != _CARRIES or part.carried]
+            # Sums of an SNN are a stage of their own, which has no layer's name.
+            own = logic_kinds(layers[part.name]) if part.name in layers else ()
+            own = (*own, *_register_kinds(part))
         else:
-            own += [_SWAPPED] if len(part.output.payload) > 1 else []
-            own += [_STEPS] if isinstance(part, _STEPPED) else []
-            own += tampered.ANYWHERE
-            own += tampered.ENCODER if isinstance(part, FrameEncoder | BeatEncoder) else []
+            swapped = (_SWAPPED,) if len(part.output.payload) > 1 else ()
+            own = (*swapped, *component_kinds(part))
         found += [(kind, label(part)) for kind in own]
     found.append((_WAITS, label(core.parts[-1])))
     return found
+
+
+@singledispatch
+def logic_kinds(layer: Layer) -> tuple[str, ...]:
+    """Return the kinds of fault that the logic of ``layer`` may have and no network file expresses.
+
+    Raises ``NotImplementedError`` for a type that nothing is registered for.
+    """
+    raise NotImplementedError(f"no faults are known of the logic of a {layer.type}")
+
+
+def _none(layer: Layer) -> tuple[str, ...]:
+    """Return none: :mod:`htaflow.sim.faults.layers` has those of such a layer."""
+    return ()
+
+
+for _type in (Dense, Lookup, Convolution, MaxPool2d, Spiking):
+    logic_kinds.register(_type)(_none)
+
+
+@logic_kinds.register(GroupSum)
+@logic_kinds.register(Concepts)
+def _(layer: GroupSum | Concepts) -> tuple[str, ...]:
+    return (_MOVED,)
+
+
+@logic_kinds.register
+def _(layer: ArgMax) -> tuple[str, ...]:
+    return _MOVED, _TIE
+
+
+def _register_kinds(stage: Stage) -> Iterable[str]:
+    """Return the kinds of fault of the registers that a stage ends in."""
+    if not stage.registered:
+        return ()
+    return (kind for kind in STAGE_FAULTS if kind != _CARRIES or stage.carried)
+
+
+@singledispatch
+def component_kinds(part: LayerComponent) -> tuple[str, ...]:
+    """Return the kinds of fault that a part with streams of its own may have: first its own."""
+    return tuple(tampered.ANYWHERE)
+
+
+@component_kinds.register(StepPresenter)
+@component_kinds.register(Membranes)
+@component_kinds.register(StepAccumulator)
+def _(part: LayerComponent) -> tuple[str, ...]:
+    return _STEPS, *tampered.ANYWHERE
+
+
+@component_kinds.register(FrameEncoder)
+@component_kinds.register(BeatEncoder)
+def _(part: LayerComponent) -> tuple[str, ...]:
+    return *tampered.ANYWHERE, *tampered.ENCODER
 
 
 def draw(rng: np.random.Generator, core: NetworkCore, kind: str, name: str) -> Fault | None:
@@ -146,30 +210,52 @@ def _pair(rng: np.random.Generator, kind: str, name: str, count: int) -> Fault |
 
 def _other_steps(core: NetworkCore, part: LayerComponent, fault: Fault) -> LayerComponent | None:
     """Return ``part`` with a step more or less; None if its ports would not be the same."""
-    by = int(fault.site["by"])
     layers = {layer.name: layer for layer in core.network.layers}
     fed = dict(zip(layers, [core.network.input, *core.network.values.values()], strict=False))
-    layer, values = layers[part.name], fed[part.name]
-    other: LayerComponent
-    if isinstance(part, StepPresenter):
-        steps = part.layer.steps + by
-        if steps < 1 or part.layer.coding != "direct":
-            return None
-        other = StepPresenter(replace(part.layer, steps=steps), values, part.known)
-    else:
-        assert values.steps is not None
-        if values.steps + by < 1:
-            return None
-        longer = replace(values, steps=values.steps + by)
-        if isinstance(layer, Spiking):
-            if len(part.input.payload) != values.count:
-                return None  # fed with sums
-            other = Membranes(layer, longer, core.target)
-        else:
-            assert isinstance(layer, Accumulate)
-            other = StepAccumulator(layer, longer, core.target)
+    other = with_more_steps(layers[part.name], part, fed[part.name], int(fault.site["by"]))
+    if other is None:
+        return None
     shapes = [(len(one.input.payload), len(one.output.payload)) for one in (part, other)]
     return other if shapes[0] == shapes[1] else None
+
+
+@singledispatch
+def with_more_steps(
+    layer: Layer, part: LayerComponent, fed: Values, by: int
+) -> LayerComponent | None:
+    """Return the part of ``layer``, fed ``fed``, with ``by`` more steps; None if there is none.
+
+    Raises ``NotImplementedError`` for a type that knows of no steps.
+    """
+    raise NotImplementedError(f"a {layer.type} has no steps")
+
+
+@with_more_steps.register
+def _(layer: Steps, part: LayerComponent, fed: Values, by: int) -> LayerComponent | None:
+    if layer.steps + by < 1 or layer.coding != "direct":
+        return None
+    return StepPresenter(replace(layer, steps=layer.steps + by), fed, part.known)
+
+
+@with_more_steps.register
+def _(layer: Spiking, part: Membranes, fed: Values, by: int) -> LayerComponent | None:
+    longer = _longer(fed, by)
+    if longer is None or len(part.input.payload) != fed.count:
+        return None  # no step is left, or it is fed with sums
+    return Membranes(layer, longer, part.logic.target)
+
+
+@with_more_steps.register
+def _(layer: Accumulate, part: StepAccumulator, fed: Values, by: int) -> LayerComponent | None:
+    longer = _longer(fed, by)
+    return None if longer is None else StepAccumulator(layer, longer, part.logic.target)
+
+
+def _longer(values: Values, by: int) -> Values | None:
+    """Return ``values`` in ``by`` more steps, or None if no step would be left."""
+    assert values.steps is not None
+    steps = values.steps + by
+    return replace(values, steps=steps) if steps >= 1 else None
 
 
 def _restaged(stage: Stage, logic: Logic) -> Stage:

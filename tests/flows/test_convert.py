@@ -8,6 +8,7 @@ from networks import random_image_network, random_network, random_spiking_networ
 
 from htaflow.flows.convert import convert
 from htaflow.hw.network import NetworkCore
+from htaflow.model.integer import golden
 from htaflow.model.integer.file import save_network
 from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
 from htaflow.model.run_directory import Run, read_result
@@ -61,6 +62,24 @@ def test_the_same_inputs_are_not_converted_again(tmp_path: Path, file: Path) -> 
     assert convert(file, run.path, progress=said.append) == first
     assert said == ["convert: unchanged"]
     assert run.verilog.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("folder", "again"), [("training", False), ("nn", False), ("integer", True)]
+)
+def test_only_code_that_decides_the_verilog_makes_it_anew(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, folder: str, again: bool
+) -> None:
+    convert(file, tmp_path / "run")
+    edited, read = Path(golden.__file__).parents[2] / folder, Path.read_bytes
+
+    def read_edited(path: Path) -> bytes:
+        return read(path) + b"#" * path.is_relative_to(edited)
+
+    monkeypatch.setattr(Path, "read_bytes", read_edited)
+    said: list[str] = []
+    convert(file, tmp_path / "run", progress=said.append)
+    assert (said[0] != "convert: unchanged") == again
 
 
 def test_another_bus_edited_verilog_or_a_lost_file_is_converted_again(

@@ -1,3 +1,4 @@
+import shlex
 import sys
 
 from htaflow.flows.doctor import PACKAGES, doctor
@@ -43,7 +44,7 @@ def test_what_is_installed_but_does_not_start_is_not_here(tmp_path, monkeypatch)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text("1 / 0")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("HTAFLOW_ICEPACK", str(broken))
+    monkeypatch.setenv("HTAFLOW_ICEPACK", shlex.quote(str(broken)))
     monkeypatch.setenv("HTAFLOW_YOSYS", "true")
     some = {name: SPECS[name] for name in ("icepack", "iceunpack", "yosys")}
     monkeypatch.setattr("htaflow.flows.doctor.SPECS", some)

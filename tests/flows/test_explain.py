@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -210,7 +211,8 @@ def test_the_report_shows_concepts_and_explained_frames(run, capsys):
     assert not [part["part"] for part in facts["missing"] if part["part"] == "explanation"]
     assert facts["concepts"]["weights"] == DECIDING.layers[-2].weights.T.tolist()
     assert [result["frame"] for result in facts["concepts"]["explained"]] == [3]
-    assert facts["rerun"][-2:] == [f"htaflow explain {run} --frame 3", f"htaflow report {run}"]
+    name = shlex.quote(str(run))
+    assert facts["rerun"][-2:] == [f"htaflow explain {name} --frame 3", f"htaflow report {name}"]
     assert "Test frame 3: the hardware says" in page
     assert page.count("data:image/png") == 2 * len(NAMES) + 1
 

@@ -12,10 +12,11 @@ from networks import random_network
 
 from htaflow.flows.build.build import build
 from htaflow.flows.convert import convert
+from htaflow.flows.families import FAMILIES
 from htaflow.flows.recovery.ice40.icebox import read_icebox
 from htaflow.flows.recovery.levelized_verilog import to_ordered_verilog
 from htaflow.flows.recovery.netlist_cells import netlist_of
-from htaflow.flows.tools.cell_models import FAMILIES, MODEL_OPTIONS, cell_models
+from htaflow.flows.tools.cell_models import MODEL_OPTIONS, cell_models
 from htaflow.flows.verify import verify
 from htaflow.model.integer.file import save_network
 from htaflow.model.support.errors import BadInputError, MismatchError

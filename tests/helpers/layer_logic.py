@@ -5,6 +5,7 @@ from networks import ENDINGS, random_network
 
 from htaflow.hw.layers import layer_logic
 from htaflow.hw.layers.encode import encode_logic
+from htaflow.hw.logic.evaluate import evaluate
 from htaflow.hw.logic.target import TARGETS
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.model.integer import golden
@@ -50,7 +51,7 @@ def check_logic(network, target, frames):
             logic = encode_logic(layer, layout)
         else:
             logic = layer_logic(layer, network.values[incoming.name], TARGETS[target], known)
-        bits = logic.evaluate(bits)
+        bits = evaluate(logic, bits)
         wanted = to_bits(expected[layer.name], network.values[layer.name].width)
         if isinstance(layer, ArgMax):
             scores = to_bits(expected[incoming.name], network.values[incoming.name].width)

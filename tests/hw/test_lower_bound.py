@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from networks import ENDINGS, random_image_network, random_network, random_spiking_network
 
-from htaflow.flows.boards.board import LOGIC_CELLS, known_boards, load_board
+from htaflow.flows.boards.board import known_boards, load_board
 from htaflow.flows.build.area import count_area
 from htaflow.flows.build.build import build
+from htaflow.flows.families import place_and_route
 from htaflow.hw.logic.target import find_target
 from htaflow.hw.lower_bound import LowerBound, lower_bound
 from htaflow.hw.network import NetworkCore
@@ -123,7 +124,7 @@ def test_yosys_throws_no_more_away(kind):
 def test_every_board_has_a_size():
     for name in known_boards():
         board = load_board(name)
-        assert board.logic_cells == LOGIC_CELLS[board.family][board.device]
+        assert board.logic_cells == place_and_route(board.family).logic_cells[board.device]
 
 
 def test_a_hopeless_network_is_refused_before_yosys_starts(tmp_path, fake):

@@ -10,6 +10,7 @@ from networks import networks, random_frames
 
 from htaflow.hw.layers import layer_logic
 from htaflow.hw.layers.encode import encode_logic
+from htaflow.hw.logic.evaluate import evaluate
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.model.integer import golden
 from htaflow.model.integer.network import ArgMax
@@ -24,12 +25,12 @@ def test_the_logic_of_every_layer_is_golden(network, seed):
     layout = InputLayout(network.input)
     bits = to_bits(frames, network.encode.feature_bits)
     bits = np.pad(bits, ((0, 0), (0, layout.bus_bits - bits.shape[1])))
-    bits = encode_logic(network.encode, layout).evaluate(bits)
+    bits = evaluate(encode_logic(network.encode, layout), bits)
     encoded = network.values[network.encode.name]
     assert np.array_equal(bits, to_bits(expected[network.encode.name], encoded.width))
     incoming = network.encode
     for layer in network.layers[1:]:
-        bits = layer_logic(layer, network.values[incoming.name]).evaluate(bits)
+        bits = evaluate(layer_logic(layer, network.values[incoming.name]), bits)
         wanted = to_bits(expected[layer.name], network.values[layer.name].width)
         if isinstance(layer, ArgMax):  # its scores pass beside the class
             scores = to_bits(expected[incoming.name], network.values[incoming.name].width)

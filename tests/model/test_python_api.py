@@ -10,9 +10,12 @@ from torch import nn
 
 from htaflow.flows.bisect import bisect
 from htaflow.flows.build.build import build
+from htaflow.flows.build.parallel import build_all
+from htaflow.flows.build.reproduce import rebuild
 from htaflow.flows.check import check
 from htaflow.flows.convert import convert
 from htaflow.flows.explain import explain
+from htaflow.flows.mutation.mutate import mutate
 from htaflow.flows.prove import prove as prove_run
 from htaflow.flows.report.report import report
 from htaflow.flows.verify import verify
@@ -20,6 +23,7 @@ from htaflow.model.data.load import load
 from htaflow.model.importers.snntorch import from_snntorch
 from htaflow.model.integer import golden
 from htaflow.model.integer.file import load_network, save_network
+from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.binary_linear import BinaryLinear, SparseBinaryLinear
 from htaflow.model.nn.block import GroupSum, Hidden, Scores
@@ -28,14 +32,17 @@ from htaflow.model.nn.conv import BinaryConv2d, Flatten, MaxPool2d, Unflatten
 from htaflow.model.nn.encode import Encoder, Quantiser
 from htaflow.model.nn.heaviside import Heaviside
 from htaflow.model.nn.integer_linear import IntegerLinear
-from htaflow.model.nn.lookup import tabulate
-from htaflow.model.nn.lower import lower, prove_lowering
+from htaflow.model.nn.lookup import LookupNeurons, tabulate
+from htaflow.model.nn.lowering.lower import lower, prove_lowering
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.nn.spiking import Accumulate, Spiking, Steps
+from htaflow.model.nn.surrogates import Surrogate
 from htaflow.model.support.errors import BadInputError, HtaflowError
-from htaflow.model.training.recipe import Neurons
+from htaflow.model.training.recipe import Neurons, Refinement
+from htaflow.model.training.recipe_check import check_recipe
 from htaflow.model.training.train import train
 from htaflow.model.training.zoo import find_recipe
+from htaflow.sim.verify import read_frames
 
 FRAMES = np.random.default_rng(0).integers(0, 16, (60, 18))
 KINDS = ("dense", "images", "integers", "spikes", "tables")
@@ -331,3 +338,163 @@ def test_numbers_of_numpy_are_numbers():
 def test_thresholds_that_an_encoder_cannot_have(source, threshold, words):
     with pytest.raises(ValueError, match=words):
         Encoder(2, 4, False, source, threshold)
+
+
+TINY = Network(
+    "tiny",
+    (
+        Encode("encode", 2, 4, False, np.arange(2), np.full(2, 8)),
+        Dense("scores", np.ones((2, 2), np.int8)),
+        ArgMax("argmax"),
+    ),
+)
+
+
+def test_ties_of_a_double_model_are_decided_by_exact_numbers():
+    torch.manual_seed(0)
+    frame = FRAMES[:1]
+    linear = IntegerLinear(18, 200, 8, high=15)
+    blocks = {"hidden": Heaviside(linear, HTAF()), "vote": GroupSum(2)}
+    ties = BinaryNetwork(Quantiser(18, 4, False, 4), blocks).double()
+    weights, step = linear.quantised()
+    with torch.no_grad():  # rounded, every sum is 0 or next to it, and most are not quite that
+        acc = weights @ torch.from_numpy(frame[0]).double()
+        blocks["hidden"].bias.copy_(-(step * blocks["hidden"].scale * acc))
+    prove_lowering(ties, lower(ties, "ties"), frame)
+
+    hidden = Hidden(BinaryLinear(18, 200), HTAF())
+    blocks = {"hidden": hidden, "vote": GroupSum(2)}
+    ties = BinaryNetwork(encoder(), blocks).double().eval()
+    norm = hidden.norm
+    norm.eps = 0.0
+    with torch.no_grad():
+        acc = hidden.sums(ties.encoder(torch.from_numpy(frame)))[0]
+        norm.running_mean.uniform_(-1, 1)
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.copy_(-(norm.weight * (acc - norm.running_mean)))
+    prove_lowering(ties, lower(ties, "ties"), frame)
+
+
+@pytest.mark.parametrize("head", [Scores, lambda linear: Heaviside(linear, HTAF())])
+def test_sums_too_large_for_single_precision_are_exact(head):
+    torch.manual_seed(0)
+    linear = IntegerLinear(4000, 6, 8, high=255)
+    with torch.no_grad():
+        linear.latent.uniform_(0.05, 0.1)
+    block = head(linear)
+    if isinstance(block, Heaviside):
+        with torch.no_grad():
+            weights, step = linear.quantised()
+            sums = weights.double() @ torch.from_numpy(WIDE[0]).double()
+            block.bias.copy_(-(step * block.scale * sums))
+    large = BinaryNetwork(Quantiser(4000, 8, False, 8), {"head": block})
+    prove_lowering(large, lower(large, "large"), WIDE)
+
+
+WIDE = np.random.default_rng(0).integers(0, 256, (30, 4000))
+
+
+def test_a_block_used_twice_is_two_layers():
+    hidden = Hidden(BinaryLinear(18, 18), HTAF())
+    twice = BinaryNetwork(encoder(), {"one": hidden, "two": hidden, "vote": GroupSum(2)})
+    network = lower(twice, "twice")
+    assert [layer.name for layer in network.layers] == ["encode", "one", "two", "vote", "argmax"]
+    assert len(twice.blocks) == 3
+    prove_lowering(twice, network, FRAMES)
+
+
+def test_a_linear_layer_that_was_replaced_is_named():
+    other = model()
+    other.get_submodule("hidden").linear = nn.Linear(18, 8)
+    with pytest.raises(BadInputError, match=r"'hidden\.linear' is a Linear, whose weights are no"):
+        lower(other, "other")
+
+
+def test_frames_may_have_another_order_of_bytes():
+    frames, taken = FRAMES.astype(">i4"), model().eval()
+    assert torch.equal(taken(frames), taken(torch.from_numpy(FRAMES)))
+    network = lower(taken, "taken")
+    assert np.array_equal(
+        prove_lowering(taken, network, frames), prove_lowering(taken, network, FRAMES)
+    )
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan")])
+def test_features_that_are_not_whole_are_refused(value):
+    with pytest.raises(BadInputError, match=f"block 'encode': frames hold {value:g}; features are"):
+        model()(torch.full((2, 18), value))
+
+
+def unknown_gradient() -> None:
+    linear = BinaryLinear(2, 2)
+    linear.gradient = "sign"
+    linear(torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (unknown_gradient, "gradient is 'sign'; use straight-through or htaf"),
+        (lambda: Surrogate("sigmoid", float("inf")), "slope must be positive, not inf"),
+        (
+            lambda: LookupNeurons(torch.tensor([[-1]]), torch.ones(1, 2), HTAF()),
+            "source holds a negative index",
+        ),
+        (lambda: Concepts(3)(torch.zeros(2, 4)), "4 bits come in for 3 concepts"),
+    ],
+)
+def test_values_that_layers_cannot_have_are_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: from_snntorch({1: 2}, TINY.encode, 4), "the stack has a key 1; give a module's"),
+        (lambda: Network("x", (TINY.encode, nn.ReLU())), "layer 1: it is a ReLU, no integer layer"),
+        (lambda: Network("x", TINY.encode), "its layers are an Encode; give a tuple of layers"),
+        (lambda: Dense("d", np.ones((2, 2))), "Dense 'd', field 'weights': .* not float64"),
+        (lambda: read_frames(Path("none"), TINY, 3, -1), "seed is -1; use 0 or more"),
+    ],
+)
+def test_what_integer_networks_and_seeds_cannot_be_is_refused(call, words):
+    with pytest.raises(BadInputError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"learning_rate": float("nan")}, "learning_rate is nan; use a number above 0"),
+        ({"annealing": 0.0}, "annealing is 0.0; use a number above 0"),
+        ({"noise": 1.5}, "noise is 1.5; use a share, 0 to 1"),
+        ({"shift": -1}, "shift is -1; use 0 or more"),
+        ({"hard_alpha": (2.0, 0.0)}, r"hard_alpha is \(2.0, 0.0\); use a number above 0"),
+        ({"refinement": Refinement(0.0)}, "refinement: temperature is 0.0; use a number above 0"),
+        ({"refinement": Refinement("1")}, "refinement: temperature is a str; use a number"),
+    ],
+)
+def test_numbers_with_which_nothing_can_be_trained_are_refused(change, words):
+    with pytest.raises(BadInputError, match=f"recipe 'digits'.*{words}"):
+        check_recipe(replace(find_recipe("digits"), **change))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_frames_have_no_scores(kind):
+    assert model(kind).eval()(torch.zeros(0, 18, dtype=torch.int)).shape[0] == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda run: mutate(run),
+        lambda run: build_all(run, ["icebreaker"]),
+        lambda run: rebuild(run, "icebreaker"),
+    ],
+)
+def test_what_stands_behind_the_options_of_verbs_takes_text_too(call, tmp_path):
+    with pytest.raises(BadInputError, match="there is no"):
+        call(str(tmp_path / "none"))
+    with pytest.raises(BadInputError, match="run is None; use a str or a Path"):
+        call(None)

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.flows.proof.gates import Bit, Gates, Words
+from htaflow.flows.proof.algebra import Words
+from htaflow.flows.proof.gates import Bit, Gates
 from htaflow.flows.proof.streams.sequences import Ports
 
 Payload = int

@@ -19,6 +19,7 @@ from htaflow.hw.layers.image import Deserialiser, Serialiser
 from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.window import SHORT_LINE, Windows
+from htaflow.hw.logic.evaluate import evaluate
 from htaflow.hw.logic.netlist import Logic
 from htaflow.hw.logic.retime import cut
 from htaflow.hw.stream.component import LayerComponent
@@ -111,7 +112,7 @@ def _cut_stage() -> SmallComponent:
 
     def reference(remembered: Hashable, word: Payload) -> tuple[Hashable, list[Payload]]:
         bits = np.array([[word >> place & 1 for place in range(3)]], np.bool_)
-        return (), [int(logic.evaluate(bits)[0, 0])]
+        return (), [int(evaluate(logic, bits)[0, 0])]
 
     stage = Stage("one", logic, parts=parts, chain="top")
     return _stages(f"a stage cut into {len(parts)} parts", [stage], reference)

@@ -7,7 +7,8 @@ by byte for all frames and results.
 
 from collections.abc import Iterator
 
-from htaflow.flows.proof.gates import Gates, read_gates
+from htaflow.flows.proof.gate_reader import read_gates
+from htaflow.flows.proof.gates import Gates
 from htaflow.flows.proof.streams.model_checker import DROPPED, RULES, explore
 from htaflow.flows.proof.streams.packet_link import link_verilog, prove_link
 from htaflow.flows.proof.streams.serial_line import line_verilog, prove_line

@@ -18,7 +18,9 @@ from htaflow.flows.recovery.ecp5.routing import LOGIC, SLICES, Routing, cell_of,
 from htaflow.flows.recovery.ecp5.slices import Slice
 from htaflow.flows.recovery.ecp5.trellis import Site, Wire
 from htaflow.flows.recovery.ecp5.trellis_config import Configuration, Tile, parse_configuration
-from htaflow.flows.recovery.netlist import Netlist, NetName, to_verilog
+from htaflow.flows.recovery.lookup_table import NetName
+from htaflow.flows.recovery.netlist import Netlist
+from htaflow.flows.recovery.netlist_verilog import to_verilog
 from htaflow.model.support.errors import BadInputError
 
 _SECOND_OF_PLL = (

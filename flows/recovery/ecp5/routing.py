@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from htaflow.flows.recovery.ecp5.trellis import Wire
 from htaflow.flows.recovery.ecp5.trellis_config import Configuration, Tile
-from htaflow.flows.recovery.netlist import NetName
+from htaflow.flows.recovery.lookup_table import NetName
 from htaflow.model.support.errors import BadInputError
 
 LOGIC = "PLC2"

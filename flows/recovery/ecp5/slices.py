@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from htaflow.flows.recovery.ecp5.routing import SLICES, Read
 from htaflow.flows.recovery.ecp5.trellis import Wire
 from htaflow.flows.recovery.ecp5.trellis_config import Tile
-from htaflow.flows.recovery.netlist import Control, FlipFlop, LookupTable, Memory, NetName, simplify
+from htaflow.flows.recovery.lookup_table import LookupTable, NetName, simplify
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Memory
 from htaflow.model.support.errors import BadInputError
 
 _CHOOSE = 0b11001010

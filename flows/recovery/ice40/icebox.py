@@ -6,7 +6,8 @@ It has a line for every look-up table, carry and flip-flop. Anything else is an 
 import re
 from collections.abc import Iterable, Iterator
 
-from htaflow.flows.recovery.netlist import Control, FlipFlop, LookupTable, Netlist, NetName
+from htaflow.flows.recovery.lookup_table import LookupTable, NetName
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Netlist
 from htaflow.model.support.errors import BadInputError
 
 _COMMENT = re.compile(r"/\*.*?\*/|//.*")

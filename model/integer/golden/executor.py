@@ -69,6 +69,7 @@ def check_frames(network: Network, frames: npt.ArrayLike) -> IntArray:
         raise BadInputError(f"frames have shape {list(array.shape)}; {takes}{one}")
     if array.dtype.kind not in "iu":
         raise BadInputError(f"frames hold {array.dtype}; give integers, such as frames.astype(int)")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     holds = np.iinfo(array.dtype)
     if expected.low <= holds.min and holds.max <= expected.high:
         return array

@@ -1,4 +1,4 @@
-"""Popcounts of many neurons: as bit counters where few wires are read, as matrix products elsewhere."""
+"""Popcounts of many neurons: counters of bits for few wires, matrix products for many."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.errors import BadInputError, abbreviate
 
 IntArray = npt.NDArray[Any]
 """An array of integers; which type they have does not matter."""
@@ -84,7 +84,12 @@ class Layer:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            object.__setattr__(self, field.name, _settled(getattr(self, field.name)))
+            try:
+                value = _settled(getattr(self, field.name))
+            except BadInputError as error:
+                where = f"{self.type} {abbreviate(self.name)}, field '{field.name}'"
+                raise BadInputError(f"{where}: {error}") from None
+            object.__setattr__(self, field.name, value)
 
     @property
     def tensors(self) -> dict[str, IntArray]:
@@ -110,9 +115,9 @@ class Layer:
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return which incoming values one output depends on, each with its weight, or 1.
 
-        By default the value at the same index. ``values`` is what the layer is fed.
+        ``values`` is what the layer is fed.
         """
-        return [(output, 1)]
+        raise NotImplementedError(f"no wires are known of a {self.type}")
 
     def noun(self, values: Values) -> str:
         """Return what one of the ``values`` that it yields is called."""
@@ -129,6 +134,15 @@ class Layer:
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Yield (what is wrong, what to do) for this layer when fed ``values``."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Elementwise(Layer):
+    """Base of layers whose every output depends on the value at the same index alone."""
+
+    def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
+        """Return the value at the same index."""
+        return [(output, 1)]
 
 
 def fits(low: int, high: int) -> bool:

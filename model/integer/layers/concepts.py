@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from htaflow.model.integer.layers.base import Layer, Values
+from htaflow.model.integer.layers.base import Elementwise, Values
 from htaflow.model.support.errors import abbreviate
 
 MAX_CONCEPT_NAME = 60
@@ -12,7 +12,7 @@ MAX_CONCEPT_NAME = 60
 
 
 @dataclass(frozen=True, eq=False)
-class Concepts(Layer):
+class Concepts(Elementwise):
     """Names bits, ``concepts[i]`` bit i, and changes none. They leave the hardware with the class.
 
     What follows, to the end of the network, is flat and takes a frame at once: ``Dense``,

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from htaflow.model.integer.layers.base import Layer, Values
+from htaflow.model.integer.layers.base import Elementwise, Values
 from htaflow.model.support.errors import abbreviate
 
 
 @dataclass(frozen=True, eq=False)
-class Unflatten(Layer):
+class Unflatten(Elementwise):
     """Flat bits as an image of ``shape`` (channels, height, width); no bit changes."""
 
     shape: tuple[int, int, int]
@@ -40,7 +40,7 @@ class Unflatten(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Flatten(Layer):
+class Flatten(Elementwise):
     """An image as flat bits: channel 0 first, in it row 0, in it column 0; no bit changes."""
 
     type: ClassVar[str] = "Flatten"

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from htaflow.model.integer.layers.base import Values
+from htaflow.model.integer.layers.base import Elementwise, Values
 from htaflow.model.integer.layers.encode import FirstLayer
 from htaflow.model.support.errors import abbreviate
 
 
 @dataclass(frozen=True, eq=False)
-class Quantise(FirstLayer):
+class Quantise(FirstLayer, Elementwise):
     """Integer features to unsigned integers of at most as many bits, by dropping low ones.
 
     ``value[f] = (feature[f] - low) >> (feature_bits - bits)``, low being the least feature value:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from htaflow.model.integer.layers.base import Layer, Values
+from htaflow.model.integer.layers.base import Elementwise, Layer, Values
 from htaflow.model.support.errors import abbreviate
 
 MAX_STEPS = 1024
@@ -56,7 +56,7 @@ class Steps(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Accumulate(Layer):
+class Accumulate(Elementwise):
     """The sum of each value over the steps of a frame: of spikes, the spike count."""
 
     type: ClassVar[str] = "Accumulate"

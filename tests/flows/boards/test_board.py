@@ -82,7 +82,7 @@ def test_a_clock_of_ones_own_is_made_by_the_pll():
         ("ulx3s-25f", 1e300, "--clock: 1e[+]300 MHz is no frequency"),
         ("ulx3s-25f", float("inf"), "--clock: inf MHz is no frequency"),
         ("ulx3s-25f", float("nan"), "--clock: nan MHz is no frequency"),
-        ("icebreaker", 24, "htaflow has no PLL for an ice40 yet; leave out --clock"),
+        ("icebreaker", 24, "htaflow has no PLL for an iCE40 yet; leave out --clock"),
     ],
 )
 def test_a_clock_that_a_board_cannot_make_is_refused(name, mhz, message):
@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content):
         ('device = "hx8k"', 'device = "a b"', "device: 'a b' is not letters"),
         ('title = "My board"', "pll = 3", "pll: no such field"),
         ('title = "My board"', "title = 3", "title: 3 is no text"),
-        ('family = "ice40"', 'family = "xc7"', "family: 'xc7' is not one of ice40, ecp5"),
+        ('family = "ice40"', 'family = "xc7"', "family: 'xc7' is not one of ecp5, ice40"),
         ('family = "ice40"', 'family = "ecp5"', "speed: an ECP5 needs it"),
         ('family = "ice40"', 'famly = "ice40"', "famly: no such field; did you mean 'family'"),
         ("oscillator_mhz = 12", "oscillator_mhz = 0", "oscillator_mhz: 0 is no number above 0"),

@@ -183,7 +183,7 @@ def test_what_no_seed_can_help_ends_at_once(run, fake):
         ({"seeds": -3}, "--seeds: -3 is no number of seeds"),
         ({"seed": -1}, "seeds are whole numbers from 0"),
         ({"seed": 2147483647, "seeds": 2}, "seeds are whole numbers from 0 to 2147483647"),
-        ({"clock_mhz": 80}, "no PLL for an ice40 yet"),
+        ({"clock_mhz": 80}, "no PLL for an iCE40 yet"),
         ({"depth": 0.5}, "0.5 is no number of look-up tables"),
         ({"pipeline": ["hiden"]}, "'hiden', which is no layer; did you mean 'hidden'"),
     ],

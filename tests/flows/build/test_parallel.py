@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def fake_yosys(folder: Path, body: str) -> str:
     script = folder / "yosys"
     script.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Yosys 0.70" && exit\n{body}\n')
     script.chmod(0o755)
-    return str(script)
+    return shlex.quote(str(script))
 
 
 def test_one_board_is_built_in_this_process(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ def test_nothing_is_built_if_one_board_is_unknown_or_there_is_no_network(
         build_all(run, ["ulx3s-25f", "icebraker"])
     with pytest.raises(BadInputError, match="no such run directory"):
         build_all(tmp_path / "absent", BOARDS)
-    with pytest.raises(BadInputError, match="no PLL for an ice40"):
+    with pytest.raises(BadInputError, match="no PLL for an iCE40"):
         build_all(run, BOARDS, clock_mhz=80)
     with pytest.raises(BadInputError, match="0 is no number of seeds"):
         build_all(run, BOARDS, seeds=0)

@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -325,7 +326,7 @@ def test_a_process_that_is_told_to_end_takes_its_tools_along(
     verb = ["build", str(run), "--board", "icebreaker"]
     with subprocess.Popen(
         [sys.executable, "-m", "htaflow.flows.cli", *verb],
-        env={**os.environ, "HTAFLOW_YOSYS": str(yosys)},
+        env={**os.environ, "HTAFLOW_YOSYS": shlex.quote(str(yosys))},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

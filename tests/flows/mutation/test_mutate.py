@@ -19,7 +19,8 @@ from htaflow.flows.mutation.sat import Answer, is_satisfiable
 from htaflow.flows.mutation.worker_pool import _read_partial
 from htaflow.flows.report.report import report
 from htaflow.flows.summary import mutate_lines, mutate_rows, table
-from htaflow.hw.logic.netlist import AND2, XOR2, Logic
+from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.truth_table import AND2, XOR2
 from htaflow.model.integer.network import ArgMax, Encode, GroupSum, Lookup, Network
 from htaflow.model.run_directory import Run
 from htaflow.model.support.errors import BadInputError, MismatchError
@@ -127,7 +128,9 @@ def test_a_fault_that_no_frame_shows_gets_one_that_does(tmp_path, monkeypatch, r
 
 
 def test_an_undecided_fault_counts_against_the_score(tmp_path, monkeypatch):
-    monkeypatch.setattr(judging, "ever", lambda logic, seconds: Answer("undecided", seconds=1.0))
+    monkeypatch.setattr(
+        judging, "is_satisfiable", lambda logic, seconds: Answer("undecided", seconds=1.0)
+    )
     network = tables([[0, 1], [2, 3]], [[0, 1, 0, 1], [0, 1, 1, 0]])
     judge = a_judge(write_run(tmp_path / "run", network, None, None))
     fault = Fault("table entry", "lookup", {"neuron": 0, "entry": 2})

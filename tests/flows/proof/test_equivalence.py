@@ -11,7 +11,8 @@ from htaflow.flows.boards.board import load_board
 from htaflow.flows.build.synth import NETLIST_VERILOG, synthesis
 from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.equivalence import Equivalence, compare, differences
-from htaflow.flows.proof.gates import GateError, read_gates
+from htaflow.flows.proof.gate_reader import read_gates
+from htaflow.flows.proof.gates import GateError
 
 BOARDS = {"ice40": "icebreaker", "ecp5": "ulx3s-25f"}
 
@@ -162,7 +163,7 @@ endmodule
 
 
 def test_numbers_that_are_compared_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htaflow.flows.proof.equivalence.MOST_NODES", 10_000)
+    monkeypatch.setattr("htaflow.flows.proof.equivalence.difference.MOST_NODES", 10_000)
     gates = read_gates(NUMBERS, "board")
     both = gates.signals["both"]
     numbers = (both[:14], both[14:])

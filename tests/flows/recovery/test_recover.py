@@ -11,7 +11,8 @@ from side_by_side import build_bitstream, differences
 from htaflow.flows.boards.board import Board, Pin, load_board
 from htaflow.flows.recovery.bitstream import prove_bitstream, recover_bitstream
 from htaflow.flows.recovery.ecp5.recover import recover_ecp5, recover_netlist
-from htaflow.flows.recovery.netlist import LookupTable, Netlist, simplify
+from htaflow.flows.recovery.lookup_table import LookupTable, simplify
+from htaflow.flows.recovery.netlist import Netlist
 from htaflow.flows.recovery.netlist_cells import read_netlist
 from htaflow.flows.recovery.register_matching import correspond
 from htaflow.flows.tools.tools import ToolError

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htaflow.flows.recovery.netlist import Control, FlipFlop, LookupTable, Memory, Netlist
+from htaflow.flows.recovery.lookup_table import LookupTable
+from htaflow.flows.recovery.netlist import Control, FlipFlop, Memory, Netlist
 from htaflow.flows.recovery.register_matching import correspond
 
 CLOCK = Control("clk", falling=False)

@@ -87,6 +87,11 @@ def image_network() -> Network:
     return random_image_network(np.random.default_rng(40))
 
 
+def quoted(run: Run) -> str:
+    """Return the run's path as a shell takes it."""
+    return shlex.quote(str(run.path))
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     run = Run(tmp_path / "run")
@@ -201,12 +206,12 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
     facts = read_result(run.facts)
     assert facts is not None
     assert facts["rerun"] == [
-        f"htaflow train small --data 'my data.csv' --out {run.path}"
+        f"htaflow train small --data 'my data.csv' --out {quoted(run)}"
         " --mode hard --seed 3 --epochs 2",
-        f"htaflow convert {run.path} --bus 16",
-        f"htaflow verify {run.path} --level rtl --frames 50 --seed 7",
-        f"htaflow build {run.path} --board icebreaker --seed 1",
-        f"htaflow report {run.path}",
+        f"htaflow convert {quoted(run)} --bus 16",
+        f"htaflow verify {quoted(run)} --level rtl --frames 50 --seed 7",
+        f"htaflow build {quoted(run)} --board icebreaker --seed 1",
+        f"htaflow report {quoted(run)}",
     ]
 
 
@@ -227,10 +232,10 @@ def test_a_recipe_of_ones_own_is_no_command_and_a_simulator_is_named(run: Run) -
 def test_of_many_explained_frames_the_first_are_explained_again(run: Run) -> None:
     none = dict.fromkeys(STEPS)
     *first, comment, last = command_lines(run, none, range(MAX_EXPLAINED + 3))
-    explain = f"htaflow explain {run.path} --frame"
+    explain = f"htaflow explain {quoted(run)} --frame"
     assert first == [f"{explain} {frame}" for frame in range(MAX_EXPLAINED)]
     assert comment == "# 3 more explained frames are left out here"
-    assert last == f"htaflow report {run.path}"
+    assert last == f"htaflow report {quoted(run)}"
     assert len(command_lines(run, none, range(MAX_EXPLAINED))) == MAX_EXPLAINED + 1
 
 
@@ -286,9 +291,9 @@ def test_the_convert_command_gives_the_same_hardware(
 
 def test_missing_parts_are_named_with_their_commands(run: Run) -> None:
     page = Page(report(run.path).read_text())
-    assert f"htaflow convert {run.path}" in page.text
-    assert f"htaflow verify {run.path}" in page.text
-    assert f"htaflow build {run.path} --board" in page.text
+    assert f"htaflow convert {quoted(run)}" in page.text
+    assert f"htaflow verify {quoted(run)}" in page.text
+    assert f"htaflow build {quoted(run)} --board" in page.text
     assert "accuracy is not known" in page.text
     write_test_set(run)
     assert "98.00 %" in Page(report(run.path).read_text()).text

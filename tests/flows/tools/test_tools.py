@@ -71,7 +71,7 @@ def test_an_override_that_is_no_program_is_an_error(monkeypatch):
 def test_the_version_is_asked_once(tmp_path, monkeypatch):
     asked = tmp_path / "asked"
     body = f"open({str(asked)!r}, 'a').write('x'); print('Yosys 0.99')"
-    monkeypatch.setenv("HTAFLOW_YOSYS", str(program(tmp_path, "mine", body)))
+    monkeypatch.setenv("HTAFLOW_YOSYS", shlex.quote(str(program(tmp_path, "mine", body))))
     assert find_tool("yosys") == find_tool("yosys")
     assert asked.read_text() == "x"
 

@@ -13,6 +13,7 @@ from networks import ENDINGS, random_frames, random_spiking, random_spiking_netw
 
 from htaflow.flows.report.report import report
 from htaflow.hw.layers.spiking import membrane_widths, spiking_logic
+from htaflow.hw.logic.evaluate import evaluate
 from htaflow.hw.logic.target import PORTABLE, TARGETS
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.layout import layouts
@@ -60,7 +61,7 @@ def test_the_logic_of_every_step_is_golden(seed, steps, fan_in, target, summed):
         state = [to_bits(membranes, widths)]
         if layer.reset == "subtract":
             state.append(spiked)
-        found = logic.evaluate(np.concatenate([came, *state], axis=1))
+        found = evaluate(logic, np.concatenate([came, *state], axis=1))
         rest = layer.rest(membranes.T, spiked.T, slice(None)).T
         current = (acc << layer.fraction) + (0 if layer.biases is None else layer.biases)
         after = rest + current

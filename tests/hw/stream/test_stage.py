@@ -10,6 +10,7 @@ from networks import random_network
 
 from htaflow.hw.logic.netlist import Logic
 from htaflow.hw.logic.target import find_target
+from htaflow.hw.logic.verilog import module_verilog
 from htaflow.hw.network import MAX_WIDTH, NetworkCore
 from htaflow.hw.stream.stage import CHAIN
 from htaflow.hw.verilog import generate
@@ -92,6 +93,6 @@ def test_the_widest_that_is_accepted_can_be_connected(network):
 def test_a_table_is_written_as_its_target_likes_it(target, verilog):
     logic = Logic("f", 3, find_target(target))
     logic.outputs = [logic.table(0x95, logic.inputs)] * 2
-    text = logic.verilog(registered=True)
+    text = module_verilog(logic, registered=True)
     assert verilog in text
     assert text.count("8'h95") == 1

@@ -171,6 +171,7 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "own"
     monkeypatch.delenv("HTAFLOW_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder().parts[-2:] == (".cache", "htaflow")
 
 

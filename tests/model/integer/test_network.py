@@ -22,8 +22,8 @@ from htaflow.model.integer.network import (
     Steps,
     Unflatten,
     Values,
-    find_problems,
 )
+from htaflow.model.integer.problems import find_problems
 from htaflow.model.support.errors import BadInputError
 
 

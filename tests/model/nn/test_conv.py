@@ -20,16 +20,16 @@ from htaflow.model.integer.network import (
     LookupConv2d,
     Network,
     Windowed,
-    find_problems,
 )
 from htaflow.model.integer.network import Flatten as IntegerFlatten
 from htaflow.model.integer.network import MaxPool2d as IntegerPool
 from htaflow.model.integer.network import Unflatten as IntegerUnflatten
+from htaflow.model.integer.problems import find_problems
 from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.block import GroupSum
 from htaflow.model.nn.conv import BinaryConv2d, Flatten, MaxPool2d, Unflatten
 from htaflow.model.nn.encode import Encoder
-from htaflow.model.nn.lower import lower, prove_lowering
+from htaflow.model.nn.lowering.lower import lower, prove_lowering
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.training.fit import calibrate

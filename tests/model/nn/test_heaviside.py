@@ -16,7 +16,7 @@ from htaflow.model.nn.block import Block, Hidden, Scores
 from htaflow.model.nn.encode import Quantiser
 from htaflow.model.nn.heaviside import Heaviside
 from htaflow.model.nn.integer_linear import IntegerLinear, quantise
-from htaflow.model.nn.lower import lower, prove_lowering
+from htaflow.model.nn.lowering.lower import lower, prove_lowering
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.training.assemble import build_model

@@ -52,7 +52,6 @@ def test_type_checkers_see_what_is_exported(name: str) -> None:
     "package, function",
     [
         ("htaflow.model.training", "train"),
-        ("htaflow.model.nn", "lower"),
         ("htaflow.model.data", "load"),
         ("htaflow.flows.build", "build"),
         ("htaflow.flows.report", "report"),

@@ -76,8 +76,10 @@ def test_a_folder_that_another_process_holds_is_waited_for_and_freed_by_its_deat
     tmp_path: Path,
 ) -> None:
     script = (
-        "import sys; from pathlib import Path; from htaflow.model.support.files import locked_folder\n"
-        "with locked_folder(Path('folder'), lambda: None): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path\n"
+        "from htaflow.model.support.files import locked_folder\n"
+        "with locked_folder(Path('folder'), lambda: None):\n"
+        "    print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script],

@@ -17,7 +17,7 @@ from htaflow.model.nn.activation import HTAF
 from htaflow.model.nn.binary_linear import BinaryLinear, SparseBinaryLinear
 from htaflow.model.nn.block import GroupSum, Hidden
 from htaflow.model.nn.encode import Encoder, rate_thresholds
-from htaflow.model.nn.lower import lower, prove_lowering
+from htaflow.model.nn.lowering.lower import lower, prove_lowering
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.nn.spiking import Accumulate, Spiking, Steps
 from htaflow.model.nn.surrogates import SURROGATES, Surrogate

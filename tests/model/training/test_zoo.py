@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from htaflow.model.data.dataset import make_dataset
 from htaflow.model.data.load import load
 from htaflow.model.nn.binary_linear import BinaryLinear, SparseBinaryLinear
 from htaflow.model.nn.block import GroupSum, Scores
-from htaflow.model.nn.lower import lower
+from htaflow.model.nn.lowering.lower import lower
 from htaflow.model.nn.spiking import Accumulate
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.training.assemble import build_model
@@ -36,6 +38,15 @@ def table(rng):
 def test_unknown_model_is_refused_with_the_nearest_name():
     with pytest.raises(BadInputError, match=r"no model 'mnist-smal'.*did you mean 'mnist-small'"):
         find_recipe("mnist-smal")
+
+
+def test_the_zoo_needs_no_torch():
+    code = (
+        "import sys\n"
+        "from htaflow.model.training.zoo import ZOO\n"
+        "assert ZOO and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,11 +31,20 @@ def no_program_runs_in(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
     monkeypatch.setattr(os, "statvfs", statvfs)
 
 
-def test_the_folder_of_the_bench_will_mostly_do(tmp_path: Path) -> None:
-    with workplace(tmp_path, [tmp_path / "top.v"], executes=True) as place:
-        assert place.build == tmp_path / "build"
+@pytest.fixture
+def plain_path() -> Iterator[Path]:
+    """A folder whose path every tool takes, whatever TMPDIR is."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_the_folder_of_the_bench_will_mostly_do(plain_path: Path) -> None:
+    with workplace(plain_path, [plain_path / "top.v"], executes=True) as place:
+        assert place.build == plain_path / "build"
         assert (
-            place.copy(tmp_path / "top.v") == place.name(tmp_path / "top.v") == tmp_path / "top.v"
+            place.copy(plain_path / "top.v")
+            == place.name(plain_path / "top.v")
+            == plain_path / "top.v"
         )
 
 
@@ -55,17 +66,17 @@ def test_a_path_that_tools_misread_is_linked_from_a_plain_one(tmp_path: Path, na
 
 
 def test_a_program_is_not_compiled_where_none_may_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    no_program_runs_in(monkeypatch, tmp_path)
-    with workplace(tmp_path, [], executes=False) as place:
-        assert place.build == tmp_path / "build"
-    with workplace(tmp_path, [], executes=True) as place:
-        assert not place.build.is_relative_to(tmp_path)
+    no_program_runs_in(monkeypatch, plain_path)
+    with workplace(plain_path, [], executes=False) as place:
+        assert place.build == plain_path / "build"
+    with workplace(plain_path, [], executes=True) as place:
+        assert not place.build.is_relative_to(plain_path)
     no_program_runs_in(monkeypatch, Path("/"))
     with (
         pytest.raises(OSError, match=r"cannot be compiled in .*noexec.*set TMPDIR to"),
-        workplace(tmp_path, [], executes=True),
+        workplace(plain_path, [], executes=True),
     ):
         pass
 

@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from htaflow.flows.proof.gates import Bit, Flop, Gates, read_gates
+from htaflow.flows.proof.gate_reader import read_gates
+from htaflow.flows.proof.gates import Bit, Flop, Gates
 from htaflow.flows.proof.streams.model_checker import DROPPED, RULES
 from htaflow.flows.proof.streams.packet_link import link_verilog, prove_link
 from htaflow.flows.proof.streams.serial_line import line_verilog, prove_line

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from htaflow.flows.build.seeds import spread
+
 if TYPE_CHECKING:  # the command line imports this module, and its --help must be fast
     from htaflow.flows.doctor import ToolStatus
     from htaflow.model.run_directory import Run
@@ -116,8 +118,6 @@ def bisect_lines(result: Mapping[str, Any]) -> list[str]:
 
 def seed_lines(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How far the clock spreads over the placer's seeds, a line for each board with several."""
-    from htaflow.flows.build.seeds import spread  # Amaranth comes with it
-
     spreads = {report["board"]: spread(report) for report in reports.values()}
     return [f"{name}: fmax {found}" for name, found in spreads.items() if found]
 

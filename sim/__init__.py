@@ -1,5 +1,20 @@
 """Cycle-accurate verification with cocotb."""
 
-from htaflow.sim.verify import verify_design, verify_rtl
+from typing import TYPE_CHECKING
 
-__all__ = ["verify_design", "verify_rtl"]
+from htaflow.model.support.exports import export
+
+if TYPE_CHECKING:
+    from htaflow.sim.verify import verify_design, verify_rtl
+
+__all__ = [
+    "verify_design",
+    "verify_rtl",
+]
+
+export(
+    __name__,
+    {
+        "verify": "verify_design verify_rtl",
+    },
+)

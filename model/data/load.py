@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sklearn.datasets import load_digits as sklearn_digits
+
 from htaflow.model.data.dataset import Dataset, make_dataset, split
 from htaflow.model.data.idx import is_idx_folder, load_idx_folder
 from htaflow.model.data.images.folder import load_image_archive, load_image_folder
@@ -66,8 +68,6 @@ def load_digits() -> Dataset:
 
     From "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI (1998).
     """
-    from sklearn.datasets import load_digits as sklearn_digits  # takes a second to import
-
     bunch = sklearn_digits()
     train, test = split(bunch.data.astype("int32"), bunch.target)
     return make_dataset("digits", "digits", train, test)

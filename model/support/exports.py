@@ -1,7 +1,8 @@
 """Exports of a package that are imported when they are first asked for.
 
 ``htaflow --help`` must not wait for NumPy, nor the names of the zoo for PyTorch, so the packages
-that they are in import nothing by themselves.
+that they are in import nothing by themselves. Nor may a package import a module that is run as a
+program, as that of a build beside others is.
 """
 
 import sys

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -120,8 +121,7 @@ def test_a_tool_that_does_not_repeat_itself_is_told(
 def test_verilog_that_comes_out_otherwise_is_told(
     run: Path, built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from htaflow.flows.build import build as module
-
+    module = import_module("htaflow.flows.build.build")
     to_verilog = module.to_verilog
     monkeypatch.setattr(module, "to_verilog", lambda *args: to_verilog(*args) + "// more\n")
     with pytest.raises(MismatchError, match=r"first is board.v: line \d+ was '', is '// more'"):

@@ -239,7 +239,7 @@ def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:
     report = read_result(run.board_report(name), Built) or {}
     if not report.get("bitstream") or not same_bitstream(folder, report):
         raise BadInputError(
-            f"{folder}: it has no whole bitstream; run 'htaflow build {run.path} --board {name}'"
+            f"{folder}: it has no complete bitstream; run 'htaflow build {run.path} --board {name}'"
         )
     board = load_board(name)
     bitstream, netlist = folder / report["bitstream"], folder / "netlist.v"

@@ -272,7 +272,7 @@ def _built(run: Run, network: Network, name: str) -> tuple[Board, Facts, Facts]:
             "build it with a lower --clock or other --seeds, or name other boards with --board"
         )
     if not same_bitstream(run.board(board.name), report):
-        raise BadInputError(f"{run.path}: {board.name} has no whole bitstream; {again}")
+        raise BadInputError(f"{run.path}: {board.name} has no complete bitstream; {again}")
     if report.get("network") != network.digest:
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     return board, report, interface

@@ -95,7 +95,7 @@ class NetworkCore(wiring.Component):
         layers: the layers in order.
         latency: cycles from the transfer of a frame's first beat to that of its result.
         interval: cycles between results when nothing stalls.
-        held: frames that it takes when nothing takes its results.
+        held: its capacity in frames under back-pressure.
         input_layout, output_layout: how frames and results lie on the bus.
 
     Members:

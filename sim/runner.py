@@ -215,7 +215,7 @@ def _run(folder: Path, limits: Limits, progress: Progress) -> tuple[int, str | N
         timeout=limits.total,
         quiet=limits.quiet,
         environment=environment,
-        hear=listener.hear,
+        on_output=listener.on_output,
     )
     if ended.overrun is None:
         return ended.code, None
@@ -242,7 +242,7 @@ class _Listener:
         self._line = b""
         self.compiling = False
 
-    def hear(self, data: bytes) -> float | None:
+    def on_output(self, data: bytes) -> float | None:
         """Take what it prints; return the seconds within which there must be more, or None."""
         *lines, self._line = (self._line + data).split(b"\n")
         self._line = self._line[-_LINE_BYTES:]

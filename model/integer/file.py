@@ -92,7 +92,9 @@ def _read(path: Path) -> tuple[str, tuple[Layer, ...], list[Problem]]:
             tensors = {key: file.get_tensor(key) for key, kind in kinds.items() if kind in _KNOWN}
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         what = abbreviate(str(error), 200)[1:-1]
-        return _unreadable(f"it is no whole safetensors file ({what})", "write it again")
+        return _unreadable(
+            f"it is truncated or not a valid safetensors file ({what})", "write it again"
+        )
     if problems:
         return "", (), problems[:MAX_PROBLEMS_A_LAYER]
     if text is None:

@@ -30,7 +30,7 @@ def read_npz(
 ) -> tuple[dict[str, npt.NDArray[Any]], tuple[str, ...]]:
     """Return those of the arrays ``names`` that the file at ``path`` has, and all that it names.
 
-    Pickled content is refused, not run. Raises ``BadInputError`` if it is no whole ``.npz`` file of
+    Pickled content is refused, not run. Raises ``BadInputError`` if it is no valid ``.npz`` file of
     plain arrays, or one of them has more than :data:`MAX_BYTES`, and ``FileNotFoundError`` if it is
     not there.
     """
@@ -64,7 +64,9 @@ def read_npz(
         zlib.error,
     ) as error:
         what = abbreviate(str(error), 200)[1:-1]
-        raise BadInputError(f"{path}: is no whole .npz file of plain arrays ({what})") from error
+        raise BadInputError(
+            f"{path}: is truncated or not a valid .npz file of plain arrays ({what})"
+        ) from error
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:

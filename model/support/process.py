@@ -48,7 +48,7 @@ def run_process(
     quiet: float | None = None,
     heading: str = "",
     environment: Mapping[str, str] | None = None,
-    hear: Callable[[bytes], float | None] | None = None,
+    on_output: Callable[[bytes], float | None] | None = None,
 ) -> ProcessResult:
     """Run ``command`` in ``folder``, with what it prints in the file ``log``.
 
@@ -64,7 +64,7 @@ def run_process(
         quiet: seconds that it may go without printing, or None.
         heading: what the log begins with.
         environment: all its environment variables; by default those of this process.
-        hear: is given what it prints, in pieces, as they come, and returns ``quiet`` from then on.
+        on_output: is given what it prints, in pieces, as they come; returns ``quiet`` from then on.
 
     Raises ``OSError``, with the log's name, when the log cannot be written.
     """
@@ -73,7 +73,7 @@ def run_process(
         supervised(command, folder=folder, environment=environment) as process,
     ):
         write(heading.encode())
-        return _follow(process, write, timeout, quiet, hear)
+        return _follow(process, write, timeout, quiet, on_output)
 
 
 def ask(
@@ -122,7 +122,7 @@ def _follow(
     write: Callable[[bytes], None],
     timeout: float | None,
     quiet: float | None,
-    hear: Callable[[bytes], float | None] | None,
+    on_output: Callable[[bytes], float | None] | None,
 ) -> ProcessResult:
     """Pass on what ``process`` prints until it ends or passes a limit."""
     assert process.stdout is not None
@@ -152,8 +152,8 @@ def _follow(
             if len(data) > left:
                 return ProcessResult(-signal.SIGKILL, "log")
             left -= len(data)
-            if hear is not None:
-                quiet = hear(data)
+            if on_output is not None:
+                quiet = on_output(data)
     try:
         left_seconds = None if timeout is None else max(1.0, begun + timeout - time.monotonic())
         return ProcessResult(process.wait(left_seconds))

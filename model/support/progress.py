@@ -1,4 +1,4 @@
-"""How long work tells what it is doing: one line of text at a time, to whoever listens."""
+"""Progress messages of long operations: one line of text at a time, to whoever listens."""
 
 from collections.abc import Callable
 

@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def suppress_warnings() -> None:
-    """Let nothing be said any more of what an interruption left half made."""
+    """Suppress warnings about objects that an interrupt left unfinished."""
     warnings.simplefilter("ignore")
 
 

@@ -120,7 +120,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return parse_json(text, CheckpointHeader), tensors
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         what = abbreviate(str(error), 200)[1:-1]
-        raise BadInputError(f"{path}: is no whole checkpoint ({what}); {AFRESH}") from error
+        raise BadInputError(
+            f"{path}: is truncated or not a valid checkpoint ({what}); {AFRESH}"
+        ) from error
 
 
 def _require_same(path: Path, found: Any, wanted: dict[str, Any]) -> None:

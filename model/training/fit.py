@@ -207,7 +207,7 @@ class _Frames:
 
 
 def _batches(count: int, size: int, numbers: torch.Generator) -> Iterator[Tensor]:
-    """Yield the indices of each batch; frames that do not fill one wait for another epoch."""
+    """Yield the indices of each batch; an incomplete last batch is dropped."""
     order = torch.randperm(count, generator=numbers)
     size = min(size, count)
     for start in range(0, count - size + 1, size):

@@ -352,14 +352,14 @@ GOOD = {"x.npy": npy(X), "y.npy": npy(Y)}
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"x.npy": b"no array at all", "y.npy": npy(Y)}, "is no whole .npz"),
-        ({"x": npy(X), "y.npy": npy(Y)}, "is no whole .npz"),
+        ({"x.npy": b"no array at all", "y.npy": npy(Y)}, "is truncated or not a valid .npz"),
+        ({"x": npy(X), "y.npy": npy(Y)}, "is truncated or not a valid .npz"),
         (
             {
                 **GOOD,
                 "x.npy": header("{'descr': '<i8', 'fortran_order': False, 'shape': (8, 1<<9)}"),
             },
-            "is no whole .npz",
+            "is truncated or not a valid .npz",
         ),
         (
             {
@@ -375,9 +375,9 @@ GOOD = {"x.npy": npy(X), "y.npy": npy(Y)}
                 **GOOD,
                 "x.npy": header("{'descr': '|V0', 'fortran_order': False, 'shape': (1 << 40)}"),
             },
-            "is no whole .npz",
+            "is truncated or not a valid .npz",
         ),
-        ({**GOOD, "x.npy": header("(" * 100)}, "is no whole .npz"),
+        ({**GOOD, "x.npy": header("(" * 100)}, "is truncated or not a valid .npz"),
         ({**GOOD, "y.npy": npy(np.array(["a" * 200] * 8))}, "longest label has 200 characters"),
         ({**GOOD, "y.npy": npy(np.full(8, 1 << 63, np.uint64))}, "does not fit 64 bits"),
         (
@@ -738,7 +738,7 @@ def test_a_checkpoint_that_training_could_not_go_on_from_is_refused(
 
 def test_a_checkpoint_with_lists_in_one_another_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(pack({"htaflow-checkpoint": "[" * 100_000}, []))
-    with pytest.raises(BadInputError, match="is no whole checkpoint"):
+    with pytest.raises(BadInputError, match="is truncated or not a valid checkpoint"):
         load_checkpoint(tmp_path / "c", {}, *targets._learner())
 
 

@@ -67,6 +67,6 @@ class Accumulate(Elementwise):
         return Values(values.shape, steps * values.low, steps * values.high)
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
-        """There must be steps to sum over."""
+        """Report a missing Steps layer."""
         if values.steps is None:
             yield "there are no steps to sum over", "put a Steps before it, or remove it"

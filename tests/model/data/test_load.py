@@ -244,7 +244,7 @@ def test_npz_without_the_arrays_is_refused(tmp_path):
 def test_file_that_is_no_npz_is_refused(tmp_path, content):
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
-    refuse("no whole .npz", path)
+    refuse("not a valid .npz", path)
 
 
 def test_single_array_is_refused(tmp_path):
@@ -256,7 +256,7 @@ def test_single_array_is_refused(tmp_path):
 def test_truncated_npz_is_refused(tmp_path):
     path = write_npz(tmp_path / "bad.npz", x=frames(), y=np.arange(20) % 2)
     path.write_bytes(path.read_bytes()[:-40])
-    refuse("no whole .npz", path)
+    refuse("not a valid .npz", path)
 
 
 def encrypted(content: bytes) -> bytes:
@@ -302,7 +302,7 @@ def test_npz_that_cannot_be_unpacked_is_refused(tmp_path, damage):
     path = tmp_path / "bad.npz"
     np.savez_compressed(path, x=frames(), y=np.arange(20) % 2)
     path.write_bytes(damage(path.read_bytes()))
-    refuse("no whole .npz", path)
+    refuse("not a valid .npz", path)
 
 
 def test_split_sets_must_match():

@@ -45,7 +45,7 @@ def wait_for(condition: object, seconds: float = 120) -> None:
 
 def test_what_it_prints_is_in_the_log_and_is_heard(tmp_path: Path) -> None:
     heard: list[bytes] = []
-    ended = run(tmp_path, "print('hello'); 1/0", heading="first\n", hear=heard.append)
+    ended = run(tmp_path, "print('hello'); 1/0", heading="first\n", on_output=heard.append)
     assert ended == ProcessResult(1)
     log = (tmp_path / "log").read_text()
     assert log.startswith("first\nhello\n")

@@ -231,8 +231,11 @@ def set_header(**entries):
             lambda t, m: [t.pop(key) for key in list(t) if key.startswith("optimizer.2.")],
             "lacks state of the optimiser",
         ),
-        (lambda t, m: m.clear(), "is no whole checkpoint"),
-        (lambda t, m: m.update({"htaflow-checkpoint": "[]"}), "is no whole checkpoint"),
+        (lambda t, m: m.clear(), "is truncated or not a valid checkpoint"),
+        (
+            lambda t, m: m.update({"htaflow-checkpoint": "[]"}),
+            "is truncated or not a valid checkpoint",
+        ),
         (set_header(epochs=7), "its history is damaged"),
         (set_header(configuration=None), "its 'configuration' is None"),
         (set_header(configuration={}), "another training"),
@@ -249,7 +252,7 @@ def test_damaged_checkpoint_is_refused(tmp_path, alter, match):
 def test_truncated_checkpoint_is_refused(tmp_path):
     checkpoint = interrupted(tmp_path, 1)
     checkpoint.write_bytes(checkpoint.read_bytes()[:-10])
-    with pytest.raises(BadInputError, match="no whole checkpoint"):
+    with pytest.raises(BadInputError, match="not a valid checkpoint"):
         train("tiny", "digits", tmp_path)
 
 

@@ -111,7 +111,7 @@ def test_without_a_build_the_remedy_is_named(run: Path) -> None:
 def test_a_bitstream_that_is_not_the_reported_one_is_refused(run: Path) -> None:
     with (run / "boards" / "icebreaker" / "top.bin").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(BadInputError, match="icebreaker has no whole bitstream"):
+    with pytest.raises(BadInputError, match="icebreaker has no complete bitstream"):
         verify(run, level="bitstream")
 
 

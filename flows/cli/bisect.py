@@ -4,12 +4,12 @@ import argparse
 
 from htaflow.flows import summary
 from htaflow.flows.cli.options import (
+    add_frames,
     add_level,
     add_run,
     add_seed,
     add_timeout,
     level_options,
-    positive,
     show_progress,
 )
 
@@ -21,9 +21,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_run(verb)
     add_level(verb)
-    verb.add_argument(
-        "--frames", type=positive, metavar="N", help="test frames to run (default: all)"
-    )
+    add_frames(verb)
     add_seed(verb)
     add_timeout(verb)
 

@@ -36,6 +36,13 @@ def add_level(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def add_frames(verb: argparse.ArgumentParser) -> None:
+    """Add how many test frames are run."""
+    verb.add_argument(
+        "--frames", type=positive, metavar="N", help="test frames to run (default: all)"
+    )
+
+
 def add_timeout(verb: argparse.ArgumentParser) -> None:
     """Add a limit for each simulation and tool."""
     verb.add_argument(

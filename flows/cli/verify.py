@@ -4,6 +4,7 @@ import argparse
 
 from htaflow.flows import summary
 from htaflow.flows.cli.options import (
+    add_frames,
     add_level,
     add_run,
     add_seed,
@@ -29,9 +30,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         help="Verilator, 5.036 or newer, is faster where a frame takes very many cycles "
         "(default: %(default)s)",
     )
-    verb.add_argument(
-        "--frames", type=positive, metavar="N", help="test frames to run (default: all)"
-    )
+    add_frames(verb)
     add_seed(verb)
     verb.add_argument(
         "--mutate",

@@ -1,11 +1,12 @@
-# "make demo" and "make test" each set up everything they need; a second call is fast.
+# "make demo", "make test" and "make docs" each set up everything they need; a second call is fast.
 # PYTHON chooses the interpreter: make demo PYTHON=python3.12
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+DOCS_READY := .venv/docs-ready
 
-.PHONY: demo test icarus icestorm compiler
+.PHONY: demo test docs icarus icestorm compiler
 .DELETE_ON_ERROR:
 
 demo: icarus $(READY)
@@ -18,6 +19,15 @@ test: icarus icestorm compiler $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+# The documentation as a site, in site/; a warning is an error.
+docs: $(DOCS_READY)
+	$(BIN)/mkdocs build --quiet --strict
+
+$(DOCS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+	  --editable '.[docs]'
+	@touch $@
 
 # pip's isolated builds ignore constraints, so setuptools is installed first, at its pin.
 $(READY): pyproject.toml constraints.txt

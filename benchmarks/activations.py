@@ -23,15 +23,15 @@ from activations_table import Cell, markdown
 from torch import Tensor
 from trainings import RESULTS, Results, fit_afresh, hold_back
 
-from htaflow.model.assemble import build_model
-from htaflow.model.binary_network import BinaryNetwork, Mode
-from htaflow.model.block import Hidden
-from htaflow.model.data import load
-from htaflow.model.dataset import Dataset
-from htaflow.model.files import write_atomic
-from htaflow.model.fit import accuracy, calibrate, encode
-from htaflow.model.recipe import Neurons, Recipe
-from htaflow.model.surrogates import SURROGATES, Surrogate
+from htaflow.model.data.dataset import Dataset
+from htaflow.model.data.load import load
+from htaflow.model.nn.block import Hidden
+from htaflow.model.nn.network import BinaryNetwork, Mode
+from htaflow.model.nn.surrogates import SURROGATES, Surrogate
+from htaflow.model.support.files import write_atomic
+from htaflow.model.training.assemble import build_model
+from htaflow.model.training.fit import accuracy, calibrate, encode
+from htaflow.model.training.recipe import Neurons, Recipe
 
 ACTIVATIONS = ("htaf-hard", "htaf-hard-2", "htaf-smooth", *SURROGATES)
 WEIGHTS = "htaf-hard-weights"  # htaf-hard, and the signs of the weights through HTAF too

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from htaflow.model.layers import HTAF_ALPHA, HTAF_BETA, LATENT_RANGE
+from htaflow.model.nn.binary_linear import HTAF_ALPHA, HTAF_BETA, LATENT_RANGE
 
 LABELS = {
     "htaf-hard": "HTAF, hard",

@@ -30,11 +30,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from htaflow.model.files import write_atomic, write_json
-from htaflow.model.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Network
+from htaflow.model.integer.network import ArgMax, Dense, Encode, GroupSum, IntArray, Layer, Network
+from htaflow.model.support.files import write_atomic, write_json
 
 if TYPE_CHECKING:  # only lowering needs torch, and pays its memory
-    from htaflow.model.binary_network import BinaryNetwork
+    from htaflow.model.nn.network import BinaryNetwork
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 0
@@ -96,12 +96,12 @@ def random_model(sizes: list[tuple[int, int]], sparse: bool) -> "BinaryNetwork":
     """Return a PyTorch model of random parameters, in hard evaluation mode, with a vote."""
     import torch
 
-    from htaflow.model.activation import HTAF
-    from htaflow.model.binary_network import BinaryNetwork
-    from htaflow.model.block import Block, Hidden
-    from htaflow.model.block import GroupSum as Vote
-    from htaflow.model.encode import Encoder
-    from htaflow.model.layers import BinaryLinear, SparseBinaryLinear
+    from htaflow.model.nn.activation import HTAF
+    from htaflow.model.nn.binary_linear import BinaryLinear, SparseBinaryLinear
+    from htaflow.model.nn.block import Block, Hidden
+    from htaflow.model.nn.block import GroupSum as Vote
+    from htaflow.model.nn.encode import Encoder
+    from htaflow.model.nn.network import BinaryNetwork
 
     torch.manual_seed(SEED)
     blocks: dict[str, Block] = {}
@@ -135,7 +135,7 @@ def measure(shape: str, step: str, weights: int) -> Point:
     if step == "lower":
         import torch
 
-        from htaflow.model.lower import lower
+        from htaflow.model.nn.lowering.lower import lower
 
         torch.set_num_threads(1)
         model = random_model(layer_sizes(shape, weights), shape == "sparse")
@@ -147,7 +147,7 @@ def measure(shape: str, step: str, weights: int) -> Point:
 
             action = lambda: generate(network)  # noqa: E731
         else:
-            from htaflow.model import golden
+            from htaflow.model.integer import golden
 
             frames = random_frames()
             action = lambda: golden.run(network, frames)  # noqa: E731
@@ -175,8 +175,8 @@ def compare() -> dict[str, Any]:
     """
     import torch
 
-    from htaflow.model import golden
-    from htaflow.model.lower import lower
+    from htaflow.model.integer import golden
+    from htaflow.model.nn.lowering.lower import lower
 
     torch.set_num_threads(1)
     model = random_model([(FEATURES, 2_200), (2_200, 1_500)], sparse=True)

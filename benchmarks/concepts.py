@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from trainings import RESULTS, Results, fit_afresh
 
-from htaflow.model.assemble import build_model
-from htaflow.model.data import load
-from htaflow.model.dataset import Dataset
-from htaflow.model.files import write_atomic
-from htaflow.model.fit import accuracy, calibrate, encode
-from htaflow.model.recipe import Recipe
-from htaflow.model.zoo import find_recipe
+from htaflow.model.data.dataset import Dataset
+from htaflow.model.data.load import load
+from htaflow.model.support.files import write_atomic
+from htaflow.model.training.assemble import build_model
+from htaflow.model.training.fit import accuracy, calibrate, encode
+from htaflow.model.training.recipe import Recipe
+from htaflow.model.training.zoo import find_recipe
 
 KINDS = {
     "continuous": "continuous features, never a bit",

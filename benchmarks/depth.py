@@ -19,15 +19,15 @@ from typing import Any
 import torch
 from trainings import RESULTS, Results, fit_afresh, hold_back
 
-from htaflow.model.assemble import build_model
-from htaflow.model.block import Hidden
-from htaflow.model.data import load
-from htaflow.model.dataset import Dataset
-from htaflow.model.dhn import Heaviside
-from htaflow.model.files import write_atomic
-from htaflow.model.fit import accuracy, calibrate, encode
-from htaflow.model.recipe import HeavisideNeurons, Recipe
-from htaflow.model.surrogates import SURROGATES, Surrogate
+from htaflow.model.data.dataset import Dataset
+from htaflow.model.data.load import load
+from htaflow.model.nn.block import Hidden
+from htaflow.model.nn.heaviside import Heaviside
+from htaflow.model.nn.surrogates import SURROGATES, Surrogate
+from htaflow.model.support.files import write_atomic
+from htaflow.model.training.assemble import build_model
+from htaflow.model.training.fit import accuracy, calibrate, encode
+from htaflow.model.training.recipe import HeavisideNeurons, Recipe
 
 ACTIVATIONS = ("htaf-hard", "htaf-smooth", *SURROGATES)
 DEPTHS = (4, 8, 12)

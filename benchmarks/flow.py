@@ -20,16 +20,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from htaflow.flows.board import load_board
-from htaflow.flows.build import build
+from htaflow.flows.boards.board import load_board
+from htaflow.flows.build.build import build
 from htaflow.flows.convert import convert
 from htaflow.flows.explain import explain
-from htaflow.flows.report import report
-from htaflow.flows.rundir import Run
-from htaflow.model.files import write_atomic, write_json
-from htaflow.model.train import train
+from htaflow.flows.report.report import report
+from htaflow.model.run_directory import Run
+from htaflow.model.support.files import write_atomic, write_json
+from htaflow.model.training.train import train
 from htaflow.sim.runner import Simulator
-from htaflow.sim.verify import verify
+from htaflow.sim.verify import verify_rtl
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
     ]
     target = load_board(plan.builds[0].board).family
     convert(run, target=target, depth=built[0]["depth"], progress=print)
-    verified = verify(run, simulator=plan.simulator, progress=print)
+    verified = verify_rtl(run, simulator=plan.simulator, progress=print)
     if Run(run).load_network().concepts is not None:
         explain(run, progress=print)
     accuracy = f"{100 * trained['accuracy']['golden']:.2f}"

@@ -5,9 +5,9 @@
 
 A size is a name in the zoo, trained once a seed, or a run directory that is there already; run
 directories of one model are one size. The complete core is counted, encoder to class, with the
-whole frame in one beat: see :mod:`htaflow.flows.count`. Accuracy is that of the integer network on
-the whole test set. Nothing is trained or counted twice: an interrupted benchmark goes on.
-``frontier.json``, ``frontier.md`` and ``frontier.svg`` are written to ``benchmarks/results``.
+whole frame in one beat: see :mod:`htaflow.flows.build.area`. Accuracy is that of the integer
+network on the whole test set. Nothing is trained or counted twice: an interrupted benchmark goes
+on. ``frontier.json``, ``frontier.md`` and ``frontier.svg`` are written to ``benchmarks/results``.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from typing import Any
 
 from frontier_plot import Point, plot
 
-from htaflow.flows.count import COMMANDS, count
-from htaflow.flows.rundir import Run, read_result
-from htaflow.model.errors import BadInputError, HtaflowError
-from htaflow.model.files import write_atomic, write_json
-from htaflow.model.golden import run as run_golden
+from htaflow.flows.build.area import COMMANDS, count_area
+from htaflow.model.integer.golden import run as run_golden
+from htaflow.model.run_directory import Run, read_result
+from htaflow.model.support.errors import BadInputError, HtaflowError
+from htaflow.model.support.files import write_atomic, write_json
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path("runs") / "frontier"
@@ -105,7 +105,7 @@ def find_jobs(sizes: Sequence[str], data: str | None, seeds: Sequence[int], out:
         if (Path(size) / "network.safetensors").is_file():
             jobs.append(Job(Path(size)))
             continue
-        from htaflow.model.zoo import find_recipe  # torch takes a while to import
+        from htaflow.model.training.zoo import find_recipe  # torch takes a while to import
 
         find_recipe(size)
         if data is None:
@@ -118,7 +118,7 @@ def measure(job: Job, targets: Sequence[str]) -> dict[str, Any]:
     """Return one network's size, seed, accuracy, minutes of training, and area by target."""
     progress = partial(say, job.run.name)
     if job.model is not None:
-        from htaflow.model.train import train
+        from htaflow.model.training.train import train
 
         train(job.model, job.data, job.run, seed=job.seed, progress=progress)
     here = Run(job.run)
@@ -137,7 +137,7 @@ def measure(job: Job, targets: Sequence[str]) -> dict[str, Any]:
         "minutes": round(trained.get("seconds", math.nan) / 60, 1),
         "accuracy": round(100 * float(hits.mean()), 3),
         "area": {
-            target: count(
+            target: count_area(
                 network,
                 target,
                 job.run / "count" / target,

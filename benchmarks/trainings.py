@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from htaflow.model.binary_network import BinaryNetwork, Mode
-from htaflow.model.dataset import Dataset
-from htaflow.model.files import digest, write_atomic
-from htaflow.model.fit import fit
-from htaflow.model.recipe import Recipe, described
+from htaflow.model.data.dataset import Dataset
+from htaflow.model.nn.network import BinaryNetwork, Mode
+from htaflow.model.support.files import digest, write_atomic
+from htaflow.model.training.fit import fit
+from htaflow.model.training.recipe import Recipe, described
 
 RESULTS = Path(__file__).parent / "results"
 HELD_BACK = 5  # one training frame in so many chooses among a grid

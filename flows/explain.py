@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.flows.rundir import Run, read_result, source_digest, unchanged
-from htaflow.model.arguments import checked
-from htaflow.model.decision import Head, find_head
-from htaflow.model.errors import BadInputError, MismatchError
-from htaflow.model.features import Features
-from htaflow.model.files import alone, digest, write_json
-from htaflow.model.network import IntArray, Network
-from htaflow.model.progress import Progress, silent
+from htaflow.model.data.features import Features
+from htaflow.model.integer.decision import Head, find_head
+from htaflow.model.integer.network import IntArray, Network
+from htaflow.model.run_directory import Run, read_result, source_digest, unchanged
+from htaflow.model.support.arguments import checked
+from htaflow.model.support.errors import BadInputError, MismatchError
+from htaflow.model.support.files import digest, locked_folder, write_json
+from htaflow.model.support.progress import Progress, silent
 from htaflow.sim.observe import observe
 
 Facts = dict[str, Any]
@@ -60,7 +60,7 @@ def explain(
         network.digest,
         hardware,
         frames[frame].astype("<i8").tobytes(),
-        source_digest("htaflow.model", "htaflow.hw", "htaflow.sim"),
+        source_digest("htaflow.model.integer", "htaflow.hw", "htaflow.sim"),
     )
 
     def stored() -> Facts | None:
@@ -69,7 +69,9 @@ def explain(
 
     found = stored()
     if found is None:
-        with alone(path.parent, lambda: progress("explain: waiting for another one of the run")):
+        with locked_folder(
+            path.parent, lambda: progress("explain: waiting for another one of the run")
+        ):
             found = stored()
             if found is None:
                 progress(f"explain: simulating frame {frame}")

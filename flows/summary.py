@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from htaflow.flows.seeds import spread
+from htaflow.flows.build.seeds import spread
 
 if TYPE_CHECKING:  # the command line imports this module, and its --help must be fast
     from htaflow.flows.doctor import ToolStatus
-    from htaflow.flows.rundir import Run
+    from htaflow.model.run_directory import Run
 
 Rows = list[tuple[str, ...]]
 
@@ -23,12 +23,12 @@ def train_rows(result: Mapping[str, Any]) -> Rows:
 
 def convert_rows(interface: Mapping[str, Any]) -> Rows:
     """What the hardware takes and yields, and its predicted cycles."""
-    beats = count(interface["beats"], "beat")
+    beats = counted(interface["beats"], "beat")
     return [
         ("input", f"{beats} of {interface['bus_bits']} bits a frame"),
         ("output", f"{interface['output_bits']} bits a frame"),
-        ("latency", count(interface["latency_cycles"], "cycle")),
-        ("interval", count(interface["interval_cycles"], "cycle")),
+        ("latency", counted(interface["latency_cycles"], "cycle")),
+        ("interval", counted(interface["interval_cycles"], "cycle")),
     ]
 
 
@@ -43,7 +43,7 @@ def verify_rows(result: Mapping[str, Any]) -> Rows:
         rows.append(
             (
                 name,
-                f"{count(cycles['predicted'], 'cycle')} predicted, {cycles['measured']} measured",
+                f"{counted(cycles['predicted'], 'cycle')} predicted, {cycles['measured']} measured",
             )
         )
     return rows
@@ -212,11 +212,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return ``number`` with its noun: "1 cycle", "5 cycles"."""
     return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
 
 
 def _frames(result: Mapping[str, Any]) -> str:
-    mismatches = count(result["mismatches"], "mismatch", "mismatches")
-    return f"{count(result['frames'], 'frame')}, {mismatches}"
+    mismatches = counted(result["mismatches"], "mismatch", "mismatches")
+    return f"{counted(result['frames'], 'frame')}, {mismatches}"

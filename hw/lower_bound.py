@@ -7,7 +7,8 @@ cells, and registers. Synthesis drops some of those, too, and so does the count:
    every part and into every shared module.
 2. What computes the same from the same: nets have classes, and equal tables of equal classes are
    one. Classes are kept from part to part.
-3. Constants, and bits that equal others: the logic is made without them (:mod:`htaflow.hw.known`).
+3. Constants, and bits that equal others: the logic is made without them
+(:mod:`htaflow.hw.logic.constants`).
 
 Everything else counts nothing: the truth tables that synthesis makes, the encoder, line buffers,
 the board's serial line. So no core that fits a part is said not to.
@@ -16,14 +17,15 @@ the board's serial line. So no core that fits a part is said not to.
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
-from htaflow.hw.component import LayerComponent
-from htaflow.hw.image import Gatherer, Serialiser
-from htaflow.hw.logic import FALSE, TRUE, Block, Logic, Net
-from htaflow.hw.network import NetworkCore, Part
-from htaflow.hw.spiking import Membranes
-from htaflow.hw.stage import Stage, Tap
-from htaflow.hw.steps import StepAccumulator, StepPresenter
-from htaflow.hw.window import Windows
+from htaflow.hw.layers import Part
+from htaflow.hw.layers.image import Deserialiser, Serialiser
+from htaflow.hw.layers.spiking import Membranes
+from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
+from htaflow.hw.layers.window import Windows
+from htaflow.hw.logic.netlist import FALSE, TRUE, Instance, Logic, Net
+from htaflow.hw.network import NetworkCore
+from htaflow.hw.stream.component import LayerComponent
+from htaflow.hw.stream.stage import Stage, Tap
 
 Class = int
 """A hash that nets share if they carry the same bit. If others share it by chance, less counts."""
@@ -75,7 +77,7 @@ def _follow(logic: Logic, outputs: Set[int]) -> _Live:
     live = _Live()
     inner: dict[tuple[Logic, frozenset[int]], list[int]] = {}
     stack = [logic.outputs[index] for index in outputs]
-    touched: dict[Net, Block] = {}
+    touched: dict[Net, Instance] = {}
     while stack:
         net = stack.pop()
         driver = logic.drivers.get(net)
@@ -131,7 +133,9 @@ class _Count:
                     self.tables.add(found)
         return [classes.get(net, hash((logic.name, net))) for net in logic.outputs]
 
-    def _add_block(self, block: Block, classes: dict[Net, Class], outputs: set[int]) -> list[Class]:
+    def _add_block(
+        self, block: Instance, classes: dict[Net, Class], outputs: set[int]
+    ) -> list[Class]:
         """Count the tables of one instance of a shared module."""
         key = block.module, frozenset(outputs)
         if key not in self.inner:
@@ -225,7 +229,7 @@ def _place(part: Part) -> _Logical | _Moving:
     """Return how ``part`` is counted."""
     if isinstance(part, Stage | Membranes | StepAccumulator):
         return _Logical(part)
-    if isinstance(part, Windows | Gatherer):  # both yield runs of bits of one channel
+    if isinstance(part, Windows | Deserialiser):  # both yield runs of bits of one channel
         run = len(part.output.payload) // len(part.input.payload)
         return _Moving(part, lambda index: ([index // run], index % run))
     if isinstance(part, Serialiser):

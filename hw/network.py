@@ -3,88 +3,30 @@
 """A network in hardware: one part a layer, streams between them."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from htaflow.hw.component import LayerComponent
-from htaflow.hw.cut import cut
-from htaflow.hw.cut import depth as logic_depth
-from htaflow.hw.encode import BeatEncoder, FrameEncoder, beat_layout
-from htaflow.hw.image import Gatherer, Serialiser
-from htaflow.hw.known import Known
-from htaflow.hw.layout import InputLayout, layouts
-from htaflow.hw.logic import Logic
-from htaflow.hw.lookup import lookup_logic
-from htaflow.hw.schedule import Schedule, schedule
-from htaflow.hw.spiking import Membranes, sums_name
-from htaflow.hw.stage import CHAIN, Stage, Tap, chain_instance, chain_modules
-from htaflow.hw.steps import StepAccumulator, StepPresenter
-from htaflow.hw.target import PORTABLE, Target
-from htaflow.hw.vote import argmax_logic, group_sum_logic
-from htaflow.hw.weighted import sums_logic
-from htaflow.hw.window import Windows, pool_logic
-from htaflow.model.errors import BadInputError, nearest
-from htaflow.model.network import (
-    Accumulate,
-    Concepts,
-    Convolution,
-    Flatten,
-    Layer,
+from htaflow.hw.layers import Part, Placement, encoder, layer_parts, widest_word
+from htaflow.hw.layers.encode import beat_layout
+from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.hw.stream.component import LayerComponent
+from htaflow.hw.stream.layout import InputLayout, layouts
+from htaflow.hw.stream.schedule import Schedule, schedule
+from htaflow.hw.stream.stage import CHAIN, Stage, Tap, chain_instance, chain_modules
+from htaflow.model.integer.network import (
     Network,
-    Spiking,
-    Steps,
-    Unflatten,
     Values,
     Windowed,
 )
+from htaflow.model.support.errors import BadInputError, did_you_mean
 
 MAX_WIDTH = (1 << 16) - 16
 """Most bits that Amaranth connects at once: 16 bits number those of a component, handshake too."""
-
-
-def convolution_logic(
-    layer: Convolution, values: Values, target: Target = PORTABLE, known: Known | None = None
-) -> Logic:
-    """Return the logic of a convolution's neurons, ``values`` being the bits of one window."""
-    return layer_logic(layer.neurons, values, target, known)
-
-
-def same_logic(
-    layer: Concepts, values: Values, target: Target = PORTABLE, known: Known | None = None
-) -> Logic:
-    """Return the logic of a layer that changes no bit."""
-    logic = Logic(f"{layer.name}_logic", values.count, target, known)
-    logic.outputs = logic.sources
-    return logic
-
-
-_LOGIC: dict[str, Callable[[Any, Values, Target, Known | None], Logic]] = {
-    "Dense": sums_logic,
-    "Lookup": lookup_logic,
-    "Conv2d": convolution_logic,
-    "LookupConv2d": convolution_logic,
-    "MaxPool2d": pool_logic,
-    "GroupSum": group_sum_logic,
-    "ArgMax": argmax_logic,
-    "Concepts": same_logic,
-}
-
-
-def layer_logic(
-    layer: Layer, values: Values, target: Target = PORTABLE, known: Known | None = None
-) -> Logic:
-    """Return what ``layer``, one that computes something, yields when fed ``values``.
-
-    A layer that looks through a window is fed one window's bits. ``target`` is what it is made for,
-    ``known`` what is known of the bits that come in.
-    """
-    return _LOGIC[layer.type](layer, values, target, known)
 
 
 def check_pipeline(
@@ -102,12 +44,8 @@ def check_pipeline(
             )
         if name not in names:
             raise BadInputError(
-                f"the pipeline names '{name}', which is no layer{nearest(name, names)}"
+                f"the pipeline names '{name}', which is no layer{did_you_mean(name, names)}"
             )
-
-
-Part = LayerComponent | Stage
-"""What the chain consists of."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +76,9 @@ class PlacedLayer:
 class NetworkCore(wiring.Component):
     """A whole network, unrolled: every neuron its own logic.
 
-    Latency and initiation interval are what :mod:`htaflow.hw.schedule` finds. Where every layer
-    takes a frame in one transfer, the latency is the sum of the layers' latencies, and the interval
-    the largest of theirs.
+    Latency and initiation interval are what :mod:`htaflow.hw.stream.schedule` finds. Where every
+    layer takes a frame in one transfer, the latency is the sum of the layers' latencies, and the
+    interval the largest of theirs.
 
     Parameters:
         network: what is built.
@@ -149,15 +87,15 @@ class NetworkCore(wiring.Component):
         pipeline: names of the layers that end in a register; ``None`` for all. The encoder always
             does.
         depth: about how many look-up tables, one after another, a layer that ends in a register may
-            have between registers: a deeper one gets more of them (:mod:`htaflow.hw.cut`). ``None``
-            for any number.
+            have between registers: a deeper one gets more of them (:mod:`htaflow.hw.logic.retime`).
+            ``None`` for any number.
 
     Attributes:
         parts: the chain, the encoder first.
         layers: the layers in order.
         latency: cycles from the transfer of a frame's first beat to that of its result.
         interval: cycles between results when nothing stalls.
-        held: frames that it takes when nothing takes its results.
+        held: its capacity in frames under back-pressure.
         input_layout, output_layout: how frames and results lie on the bus.
 
     Members:
@@ -213,7 +151,7 @@ class NetworkCore(wiring.Component):
     def cycles_on(self, bus_bits: int) -> tuple[int, Schedule]:
         """Return the beats of a frame on another input bus, and the cycles that it would take."""
         layout = InputLayout(self.network.input, bus_bits)
-        parts = [_encoder(self.network, layout), *self.parts[1:]]
+        parts = [encoder(self.network, layout), *self.parts[1:]]
         return layout.beats, schedule([pipe for part in parts for pipe in part.pipelines])
 
     def elaborate(self, platform: object) -> Module:
@@ -231,10 +169,10 @@ class NetworkCore(wiring.Component):
                 m.submodules[chain] = chain_instance(chain, upstream, downstream)
                 # What drives it is the instance; whoever follows reads it.
                 upstream = downstream
-        encoder = self.parts[0]
-        assert isinstance(encoder, LayerComponent) and encoder.drops
+        first = self.parts[0]
+        assert isinstance(first, LayerComponent) and first.drops
         m.d.comb += [
-            self.dropped.eq(encoder.dropped),
+            self.dropped.eq(first.dropped),
             self.output.valid.eq(upstream.valid),
             upstream.ready.eq(self.output.ready),
             self.output.payload.eq(self._pad(upstream.payload)),
@@ -267,13 +205,9 @@ class NetworkCore(wiring.Component):
         # Each layer but the first, beside what the one before it yields.
         fed = zip(self.network.layers[1:], self.network.values.values(), strict=False)
         for layer, values in fed:
-            if isinstance(layer, Windowed):
-                bits = layer.window(values).count
-                wide.append((f"a window of layer '{layer.name}'", bits, "use fewer channels"))
-            elif isinstance(layer, Flatten | Unflatten):
-                wide.append(
-                    (f"the image of layer '{layer.name}'", values.count, "use a smaller one")
-                )
+            word = widest_word(layer, values)
+            if word is not None:
+                wide.append(word)
         for what, bits, remedy in wide:
             if bits > MAX_WIDTH:
                 raise BadInputError(
@@ -302,70 +236,34 @@ def _build(
 
     Stages of layers in ``pipeline`` end in a register; those that do are cut to ``depth``.
     """
-    encoder = _encoder(network, layout)
-    placed: list[list[Part]] = [[encoder]]
+    first = encoder(network, layout)
+    placed: list[list[Part]] = [[first]]
     values = network.values
-    incoming, known = values[network.encode.name], encoder.known
+    incoming, known = values[network.encode.name], first.known
     chains = carried = 0
     for layer in network.layers[1:]:
         if isinstance(layer, Windowed) or not isinstance(placed[-1][-1], Stage):
             chains += 1
         chain = CHAIN if chains == 1 else f"{CHAIN}{chains}"
-        parts: list[Part] = []
-        if isinstance(layer, Steps):
-            parts.append(StepPresenter(layer, incoming, known))
-        elif isinstance(layer, Spiking):
-            parts += _spiking(layer, incoming, target, known, depth, chain)
-        elif isinstance(layer, Accumulate):
-            parts.append(StepAccumulator(layer, incoming, target))
-        elif isinstance(layer, Unflatten):
-            parts.append(Serialiser(layer.name, values[layer.name]))
-        elif isinstance(layer, Flatten):
-            parts.append(Gatherer(layer.name, incoming))
-        elif isinstance(layer, Concepts):
-            logic = layer_logic(layer, incoming, target, known)
-            parts.append(Tap(layer.name, logic, registered=False, chain=chain))
+        parts = layer_parts(
+            layer,
+            Placement(
+                incoming,
+                values[layer.name],
+                known,
+                target,
+                layer.name in pipeline,
+                depth,
+                chain,
+                carried,
+            ),
+        )
+        if isinstance(parts[-1], Tap):
             carried = incoming.count
-        else:
-            if isinstance(layer, Windowed):
-                parts.append(Windows(layer.name, layer, incoming))
-                incoming, known = layer.window(incoming), None
-            logic = layer_logic(layer, incoming, target, known)
-            registered = layer.name in pipeline
-            cuts = cut(logic, depth) if registered and depth is not None else ()
-            parts.append(Stage(layer.name, logic, registered, cuts, chain, carried))
         placed.append(parts)
         known = parts[-1].known
         incoming = values[layer.name]
     return placed
-
-
-def _spiking(
-    layer: Spiking,
-    incoming: Values,
-    target: Target,
-    known: Known | None,
-    depth: float | None,
-    chain: str,
-) -> list[Part]:
-    """Return the parts of a spiking layer: if a step is deeper than ``depth``, its sums come first.
-
-    From one membrane to the next there is no place for a register, so that part stays as it is.
-    """
-    whole = Membranes(layer, incoming, target, known)
-    if depth is None or logic_depth(whole.logic) <= depth:
-        return [whole]
-    before = replace(layer.sums, name=sums_name(layer))
-    sums = layer_logic(before, incoming, target, known)
-    stage = Stage(before.name, sums, True, cut(sums, depth), chain)
-    return [stage, Membranes(layer, incoming, target, sums.known_outputs(), summed=True)]
-
-
-def _encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncoder:
-    """Return the encoder of ``network``, of which only the bits that are used need be kept."""
-    if layout.beats == 1:
-        return FrameEncoder(network.encode, layout)
-    return BeatEncoder(network.encode, layout, network.used_bits.tolist())
 
 
 def _place(

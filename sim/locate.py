@@ -1,7 +1,7 @@
 """From a wrong word to its cause: the layer, the neuron and the cycle, with a waveform around it.
 
 The frame is simulated again, with a few frames before it, each stage's register noted and a
-waveform kept; :func:`htaflow.model.golden.trace` says what each of them must hold.
+waveform kept; :func:`htaflow.model.integer.golden.trace` says what each of them must hold.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.hw.layout import OutputLayout
-from htaflow.model import golden
-from htaflow.model.network import ArgMax, IntArray, Network
+from htaflow.hw.stream.layout import OutputLayout
+from htaflow.model.integer import golden
+from htaflow.model.integer.network import ArgMax, IntArray, Network
 from htaflow.sim.runner import Bench, run_bench
 
 Mask = npt.NDArray[np.bool_]
@@ -27,7 +27,7 @@ WAVEFORMS = {"icarus": "mismatch.fst", "verilator": "mismatch.vcd"}
 
 
 @dataclass(frozen=True)
-class Part:
+class WordField:
     """A run of equal numbers in a word; which of the layer's values each is, says ``order``."""
 
     name: str
@@ -161,14 +161,14 @@ def _first_wrong_stage(
     return None
 
 
-def _part(network: Network, name: str, values: Mapping[str, IntArray], offset: int) -> Part:
+def _part(network: Network, name: str, values: Mapping[str, IntArray], offset: int) -> WordField:
     kind = network.values[name]
     flat = values[name].ravel()
     order = np.arange(len(flat))
     if len(kind.shape) == 3:  # an image leaves pixel by pixel, all channels of one at once
         order = np.moveaxis(order.reshape(-1, *kind.shape), 1, -1).ravel()
     numbers = [int(number) for number in flat[order]]
-    return Part(name, offset, kind.width, kind.signed, numbers, order)
+    return WordField(name, offset, kind.width, kind.signed, numbers, order)
 
 
 def _wrong_output(
@@ -181,7 +181,7 @@ def _wrong_output(
     for field in OutputLayout(network.outputs).fields:
         numbers = [int(number) for number in results[field.name].ravel()]
         order = np.arange(len(numbers))
-        part = Part(
+        part = WordField(
             field.name, field.offset, field.element_bits, field.values.signed, numbers, order
         )
         care = np.ones(len(numbers), np.bool_)
@@ -190,7 +190,7 @@ def _wrong_output(
     return None
 
 
-def _first_wrong(part: Part, word: str, care: Mask) -> dict[str, Any] | None:
+def _first_wrong(part: WordField, word: str, care: Mask) -> dict[str, Any] | None:
     """Return the first number of ``part`` that ``word`` has otherwise, among those we care for."""
     bits = _bits(word)[::-1]  # bit 0 first
     for index in np.flatnonzero(care):

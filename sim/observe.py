@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from htaflow.hw.layout import OutputLayout
-from htaflow.model import golden
-from htaflow.model.errors import MismatchError
-from htaflow.model.network import IntArray, Network
+from htaflow.hw.stream.layout import OutputLayout
+from htaflow.model.integer import golden
+from htaflow.model.integer.network import IntArray, Network
+from htaflow.model.support.errors import MismatchError
 from htaflow.sim.runner import Simulator, run_bench
 from htaflow.sim.verify import make_bench, read_interface
 

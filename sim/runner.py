@@ -20,11 +20,11 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.environment import tool_settings
-from htaflow.model.errors import HtaflowError, MissingToolError
-from htaflow.model.files import to_json, write_together
-from htaflow.model.process import LOG_LIMIT, ask, run_process
-from htaflow.model.progress import Progress, silent
+from htaflow.model.support.environment import tool_settings
+from htaflow.model.support.errors import HtaflowError, MissingToolError
+from htaflow.model.support.files import to_json, write_together
+from htaflow.model.support.process import LOG_LIMIT, ask, run_process
+from htaflow.model.support.progress import Progress, silent
 from htaflow.sim.bench import verilator
 from htaflow.sim.limits import Limits
 
@@ -215,7 +215,7 @@ def _run(folder: Path, limits: Limits, progress: Progress) -> tuple[int, str | N
         timeout=limits.total,
         quiet=limits.quiet,
         environment=environment,
-        hear=listener.hear,
+        on_output=listener.on_output,
     )
     if ended.overrun is None:
         return ended.code, None
@@ -242,7 +242,7 @@ class _Listener:
         self._line = b""
         self.compiling = False
 
-    def hear(self, data: bytes) -> float | None:
+    def on_output(self, data: bytes) -> float | None:
         """Take what it prints; return the seconds within which there must be more, or None."""
         *lines, self._line = (self._line + data).split(b"\n")
         self._line = self._line[-_LINE_BYTES:]

@@ -15,15 +15,15 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from htaflow.hw.layout import layouts
-from htaflow.model import golden
-from htaflow.model.arrays import read_npz
-from htaflow.model.errors import BadInputError, MismatchError
-from htaflow.model.files import alone, digest, write_json
-from htaflow.model.netfile import load_network
-from htaflow.model.network import IntArray, Network
-from htaflow.model.progress import Progress, silent
-from htaflow.model.results import (
+from htaflow.hw.stream.layout import layouts
+from htaflow.model.integer import golden
+from htaflow.model.integer.file import load_network
+from htaflow.model.integer.network import IntArray, Network
+from htaflow.model.support.errors import BadInputError, MismatchError
+from htaflow.model.support.files import digest, locked_folder, write_json
+from htaflow.model.support.npz import read_npz
+from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import (
     Interface,
     ToolMessage,
     Verification,
@@ -48,7 +48,7 @@ SERIAL_STALLED = 5
 
 
 @dataclass(frozen=True)
-class Design:
+class DesignUnderTest:
     """What is simulated at one level.
 
     Args:
@@ -99,7 +99,7 @@ class _Mismatch(TypedDict):
     time_ns: float | None
 
 
-def verify(
+def verify_rtl(
     run: Path,
     *,
     frames: int | None = None,
@@ -142,18 +142,18 @@ def verify(
     )
 
 
-def rtl_design(run: Path, network: Network) -> Design:
+def rtl_design(run: Path, network: Network) -> DesignUnderTest:
     """Return the generated Verilog of ``run``; raises what :func:`read_interface` does."""
     interface = read_interface(run, network)
     source = run / "rtl" / "top.v"
     facts = {"of": {"rtl/top.v": digest(source.read_bytes())}}
-    return Design("rtl", run / "verify", interface, (source,), facts=facts)
+    return DesignUnderTest("rtl", run / "verify", interface, (source,), facts=facts)
 
 
 def verify_design(
     run: Path,
     network: Network,
-    design: Design,
+    design: DesignUnderTest,
     *,
     frames: int | None = None,
     seed: int = 0,
@@ -164,36 +164,24 @@ def verify_design(
 ) -> dict[str, Any]:
     """Simulate ``design``, even if that was done (``again``), and compare it with golden.
 
-    See :func:`verify`.
+    See :func:`verify_rtl`.
     """
     given, origin = read_frames(run, network, frames, seed)
     folder, level = design.folder, design.level
     tool = simulator_version(simulator)
     most = STALLED_FRAMES if frames is None else frames
     bench = replace(bench_of(network, design, given, most, seed, simulator), timeout=timeout)
-    inputs = digest(
-        *(source.read_bytes() for source in design.sources),
-        json.dumps(design.interface, sort_keys=True),
-        repr((design.port, design.toplevel, design.build_args, sorted(design.facts.items()))),
-        network.digest,
-        given.astype("<i4").tobytes(),
-        bench.beats.tobytes(),
-        bench.expected.tobytes(),
-        f"{bench.stalled_frames} {seed} {tool} cocotb {version('cocotb')}",
-        *(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))),
-    )
+    inputs = _digest_inputs(network, design, given, bench, tool)
     stored = run / "verify" / f"{level}.json"
-    with alone(folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")):
+    with locked_folder(
+        folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")
+    ):
         result = None if again else _stored(stored, inputs)
         if result is not None:
             progress(f"verify {level}: unchanged")
         else:
             progress(f"verify {level}: {len(given)} frames ({origin}), {tool}")
-            if design.port == "stream" and "dropped_cycles" not in design.interface:
-                progress(
-                    f"verify {level}: the Verilog was made by an earlier version and has no port "
-                    f"'dropped'; run 'htaflow convert {run}' to have dropped frames told and tried"
-                )
+            _tell_age(run, design, progress)
             result = {"level": level, "network": network.digest, "frames_from": origin}
             result |= design.facts
             result |= _simulate(network, given, bench, folder, progress)
@@ -202,6 +190,32 @@ def verify_design(
     if result["problems"]:
         raise MismatchError(_explain(run, folder, stored, result))
     return result
+
+
+def _digest_inputs(
+    network: Network, design: DesignUnderTest, frames: IntArray, bench: Bench, tool: str
+) -> str:
+    """Return the digest of all that decides the result: design, frames, bench, tool and code."""
+    return digest(
+        *(source.read_bytes() for source in design.sources),
+        json.dumps(design.interface, sort_keys=True),
+        repr((design.port, design.toplevel, design.build_args, sorted(design.facts.items()))),
+        network.digest,
+        frames.astype("<i4").tobytes(),
+        bench.beats.tobytes(),
+        bench.expected.tobytes(),
+        f"{bench.stalled_frames} {bench.seed} {tool} cocotb {version('cocotb')}",
+        *(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))),
+    )
+
+
+def _tell_age(run: Path, design: DesignUnderTest, progress: Progress) -> None:
+    """Report that dropped frames are not tried if ``design`` is too old to tell of them."""
+    if design.port == "stream" and "dropped_cycles" not in design.interface:
+        progress(
+            f"verify {design.level}: the Verilog was made by an earlier version and has no port "
+            f"'dropped'; run 'htaflow convert {run}' to have dropped frames told and tried"
+        )
 
 
 def read_interface(run: Path, network: Network) -> dict[str, Any]:
@@ -267,13 +281,13 @@ def make_bench(
     simulator: Simulator,
 ) -> Bench:
     """Return the bench of level ``rtl`` on ``frames``, ``most`` of them at most with stalls."""
-    design = Design("rtl", run / "verify", interface, (run / "rtl" / "top.v",))
+    design = DesignUnderTest("rtl", run / "verify", interface, (run / "rtl" / "top.v",))
     return bench_of(network, design, frames, most, seed, simulator)
 
 
 def bench_of(
     network: Network,
-    design: Design,
+    design: DesignUnderTest,
     frames: IntArray,
     most: int,
     seed: int,

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import settings
 
 from htaflow.hw.verilog import generate
-from htaflow.model.files import write_atomic, write_json
-from htaflow.model.netfile import save_network
-from htaflow.model.network import Network
+from htaflow.model.integer.file import save_network
+from htaflow.model.integer.network import Network
+from htaflow.model.support.files import write_atomic, write_json
 
 # How long an example takes depends on the machine and what else it does: never a test's answer.
 settings.register_profile("untimed", deadline=None)

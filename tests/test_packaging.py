@@ -86,7 +86,7 @@ def test_the_wheel_holds_all_code_and_data(wheel: Path) -> None:
         for file in (ROOT / folder).glob("*.py")
     }
     expected |= {f"htaflow/flows/boards/{file.name}" for file in ROOT.glob("flows/boards/*.toml")}
-    expected.add("htaflow/flows/report.html")
+    expected.add("htaflow/flows/report/report.html")
     assert held == expected
 
 
@@ -94,7 +94,7 @@ def test_a_plain_install_works_outside_the_tree(wheel: Path, tmp_path: Path) -> 
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = (
-        "import htaflow.flows.cli as cli\n"
+        "import htaflow.flows.cli.main as cli\n"
         f"assert cli.__file__.startswith({str(tmp_path)!r}), cli.__file__\n"
         "cli.main(['--version'])"
     )

@@ -10,21 +10,23 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from htaflow.flows.mutation.judge import cycles_a_frame
-from htaflow.flows.mutation.mutants import Job, Worker, judge_all
-from htaflow.flows.rundir import Run, source_digest, unchanged
-from htaflow.flows.tools import find_tool
-from htaflow.model.arguments import checked
-from htaflow.model.errors import BadInputError, MismatchError
-from htaflow.model.files import alone, digest, write_json
-from htaflow.model.progress import Progress, silent
-from htaflow.sim.fault import Fault
-from htaflow.sim.mutant import Design, draw, right
+from htaflow.flows.mutation.mutant_check import cycles_a_frame
+from htaflow.flows.mutation.worker_pool import Job, Worker, judge_all
+from htaflow.flows.tools.tools import find_tool
+from htaflow.model.integer.network import Network
+from htaflow.model.run_directory import Run, source_digest, unchanged
+from htaflow.model.support.arguments import checked
+from htaflow.model.support.errors import BadInputError, MismatchError
+from htaflow.model.support.files import digest, locked_folder, write_json
+from htaflow.model.support.progress import Progress, silent
+from htaflow.sim.faults.fault import Fault
+from htaflow.sim.faults.mutant import HardwareOptions, draw, right
 from htaflow.sim.runner import simulator_version
 from htaflow.sim.verify import read_frames, read_interface
 
@@ -85,6 +87,46 @@ def mutate(
     if mutants < 1:
         raise BadInputError(f"{mutants} mutants cannot be judged; ask for at least 1")
     run = Path(run)
+    task = _prepare(run, mutants, seed, frames, solver_seconds)
+    folder, stored = run / "verify", Run(run).verify("mutation")
+    with locked_folder(
+        folder, lambda: progress("mutate: waiting for another 'htaflow verify' of the run")
+    ):
+        result = unchanged(stored, task.inputs)
+        if result is not None and not result["not_judged"]:
+            progress("mutate: unchanged")
+            return result
+        partial = folder / ".mutation.jsonl"
+        result = _judge(task, partial, workers or os.cpu_count() or 1, time_limit, progress)
+        write_json(stored, result)
+        partial.unlink(missing_ok=True)
+    return result
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The hardware that faults are injected into, and what it is simulated with.
+
+    ``options`` are those that the user gave, as the result holds them; ``inputs`` is the digest of
+    all that decides the result.
+    """
+
+    run: Path
+    network: Network
+    interface: dict[str, Any]
+    design: HardwareOptions
+    frames: int
+    origin: str
+    simulator: str
+    yosys: str
+    options: Facts
+    inputs: str
+
+
+def _prepare(
+    run: Path, mutants: int, seed: int, frames: int | None, solver_seconds: float
+) -> _Task:
+    """Read the run and find the tools. Raises what :func:`mutate` does."""
     here = Run(run)
     network = here.load_network()
     interface = read_interface(run, network)
@@ -95,7 +137,7 @@ def mutate(
         raise BadInputError(f"{run}: mutation needs two frames at least, to see the interval")
     verilog = here.verilog.read_text(encoding="utf-8")
     simulator, yosys = simulator_version(), find_tool("yosys").version
-    design = Design.of(network, interface, verilog)
+    design = HardwareOptions.of(network, interface, verilog)
     if not verilog.endswith(right(design).verilog):
         raise BadInputError(
             f"{here.verilog}: it is not what this version makes of the network; "
@@ -109,48 +151,54 @@ def mutate(
         given.astype("<i4").tobytes(),
         json.dumps(options),
         f"{simulator} {yosys}",
-        source_digest("htaflow.sim", "htaflow.hw", "htaflow.model", "htaflow.flows"),
+        source_digest("htaflow.sim", "htaflow.hw", "htaflow.model.integer", "htaflow.flows"),
     )
-    folder, stored = run / "verify", here.verify("mutation")
-    with alone(folder, lambda: progress("mutate: waiting for another 'htaflow verify' of the run")):
-        result = unchanged(stored, inputs)
-        if result is not None and not result["not_judged"]:
-            progress("mutate: unchanged")
-            return result
-        begun = time.monotonic()
-        faults = draw(design, mutants, seed)
-        jobs = [Job(f"fault {fault}", fault.describe()) for fault in faults]
-        reference = _references(interface, len(given), seed)
-        progress(f"mutate: {len(faults)} faults, {len(given)} frames ({origin}), {simulator}")
-        verdicts = judge_all(
-            Worker(run, len(given), seed, solver_seconds),
-            [*reference, *jobs],
-            partial=folder / ".mutation.jsonl",
-            inputs=inputs,
-            workers=workers or os.cpu_count() or 1,
-            time_limit=time_limit,
-            progress=progress,
+    return _Task(
+        run, network, interface, design, len(given), origin, simulator, yosys, options, inputs
+    )
+
+
+def _judge(
+    task: _Task, partial: Path, workers: int, time_limit: float | None, progress: Progress
+) -> Facts:
+    """Judge every fault and every corrupted reference; return what ``mutation.json`` holds.
+
+    Verdicts are kept in ``partial`` as they come, so that another call goes on from there.
+    """
+    begun = time.monotonic()
+    seed = task.options["seed"]
+    faults = draw(task.design, task.options["mutants"], seed)
+    jobs = [Job(f"fault {fault}", fault.describe()) for fault in faults]
+    reference = _references(task.interface, task.frames, seed)
+    progress(
+        f"mutate: {len(faults)} faults, {task.frames} frames ({task.origin}), {task.simulator}"
+    )
+    verdicts = judge_all(
+        Worker(task.run, task.frames, seed, task.options["solver_seconds"]),
+        [*reference, *jobs],
+        partial=partial,
+        inputs=task.inputs,
+        workers=workers,
+        time_limit=time_limit,
+        progress=progress,
+    )
+    if wrong := verdicts.get("control"):
+        raise MismatchError(
+            f"{task.run}: the bench does not pass the right hardware: {wrong}; "
+            f"'htaflow verify {task.run}' says where"
         )
-        if wrong := verdicts.get("control"):
-            raise MismatchError(
-                f"{run}: the bench does not pass the right hardware: {wrong}; "
-                f"'htaflow verify {run}' says where"
-            )
-        result = {
-            "network": network.digest,
-            "frames": len(given),
-            "frames_from": origin,
-            **_score(faults, [verdicts.get(job.name) for job in jobs]),
-            "reference": _reference_score(reference, verdicts),
-            **options,
-            "seconds": round(time.monotonic() - begun, 1),
-            "simulator": simulator,
-            "versions": {"yosys": yosys},
-            "inputs": inputs,
-        }
-        write_json(stored, result)
-        (folder / ".mutation.jsonl").unlink(missing_ok=True)
-    return result
+    return {
+        "network": task.network.digest,
+        "frames": task.frames,
+        "frames_from": task.origin,
+        **_score(faults, [verdicts.get(job.name) for job in jobs]),
+        "reference": _reference_score(reference, verdicts),
+        **task.options,
+        "seconds": round(time.monotonic() - begun, 1),
+        "simulator": task.simulator,
+        "versions": {"yosys": task.yosys},
+        "inputs": task.inputs,
+    }
 
 
 def is_clean(result: Mapping[str, Any]) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from htaflow.flows.tools import ToolError, find_tool, run_tool
-from htaflow.hw.logic import Logic
-from htaflow.model.files import write_atomic
+from htaflow.flows.tools.tools import ToolError, find_tool, run_tool
+from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.verilog import module_verilog
+from htaflow.model.support.files import write_atomic
 
 _SCRIPT = """\
 read_verilog question.v
@@ -40,7 +41,7 @@ class Answer:
     seconds: float = 0.0
 
 
-def ever(logic: Logic, seconds: float) -> Answer:
+def is_satisfiable(logic: Logic, seconds: float) -> Answer:
     """Ask whether ``logic``, a netlist of one output, can yield 1, for at most ``seconds``.
 
     Raises ``MissingToolError`` without Yosys, ``ToolError`` if it fails.
@@ -49,7 +50,7 @@ def ever(logic: Logic, seconds: float) -> Answer:
     limit = max(1, round(seconds))
     with tempfile.TemporaryDirectory(prefix="htaflow-") as name:
         folder = Path(name)
-        write_atomic(folder / "question.v", logic.verilog())
+        write_atomic(folder / "question.v", module_verilog(logic))
         write_atomic(folder / "ask.ys", _SCRIPT.format(name=logic.name, seconds=limit))
         try:
             run_tool(

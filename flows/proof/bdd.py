@@ -20,7 +20,7 @@ MOST_NODES = 4_000_000
 """Nodes of one manager above which it gives up: about 1.5 GB."""
 
 
-class TooLargeError(Exception):
+class TooManyNodesError(Exception):
     """A function's diagram is larger than what a manager may hold."""
 
 
@@ -39,7 +39,7 @@ class Bdd:
     """A manager of functions over variables 0, 1, 2, ..., of which lower ones are nearer the root.
 
     Parameters:
-        most: nodes above which an operation raises ``TooLargeError``.
+        most: nodes above which an operation raises ``TooManyNodesError``.
     """
 
     def __init__(self, most: int = MOST_NODES) -> None:
@@ -71,7 +71,7 @@ class Bdd:
         edge = self._found.get(key)
         if edge is None:
             if len(self._nodes) > self._most:
-                raise TooLargeError(f"more than {self._most} nodes")
+                raise TooManyNodesError(f"more than {self._most} nodes")
             if len(self._ands) + len(self._xors) > self._most:
                 self.forget()
             edge = self._found[key] = len(self._nodes) << 1
@@ -251,7 +251,9 @@ class Bdd:
             sums.append(sums[-1] | {s + weight for s in sums[-1]})
             count += len(sums[-1])
             if count > self._most:  # as much memory as so many nodes
-                raise TooLargeError(f"a sum with more than {self._most} values on the way to it")
+                raise TooManyNodesError(
+                    f"a sum with more than {self._most} values on the way to it"
+                )
         level = {s: result(s) for s in sums.pop()}
         for var, weight in ordered:
             level = {s: self.node(var, level[s], level[s + weight]) for s in sums.pop()}

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from htaflow.flows.rundir import Run, read_result
-from htaflow.model.network import Network
-from htaflow.model.results import Certificate
+from htaflow.model.integer.network import Network
+from htaflow.model.run_directory import Run, read_result
+from htaflow.model.support.results import Certificate
 
 Facts = dict[str, Any]
 

@@ -8,23 +8,24 @@ pin comes from the board's description; nothing is taken from the netlist or fro
 
 from pathlib import Path
 
-from htaflow.flows.board import Board
-from htaflow.flows.recovery.correspond import Correspondence, correspond
-from htaflow.flows.recovery.icebox import read_icebox
-from htaflow.flows.recovery.netlist import Netlist, to_verilog
+from htaflow.flows.boards.board import Board
+from htaflow.flows.recovery.ecp5.recover import recover_netlist
+from htaflow.flows.recovery.ice40.icebox import read_icebox
+from htaflow.flows.recovery.netlist import Netlist
 from htaflow.flows.recovery.netlist_cells import read_netlist
-from htaflow.flows.recovery.recover import recover_netlist
-from htaflow.flows.step import Step
-from htaflow.flows.tools import find_tool
-from htaflow.model.files import digest, write_atomic
+from htaflow.flows.recovery.netlist_verilog import to_verilog
+from htaflow.flows.recovery.register_matching import Correspondence, correspond
+from htaflow.flows.tools.step import ToolRun
+from htaflow.flows.tools.tools import find_tool
+from htaflow.model.support.files import digest, write_atomic
 
-_ECP5_UNPACKING = Step(
+_ECP5_UNPACKING = ToolRun(
     tool="ecpunpack",
     arguments=("--input", "top.bit", "--textcfg", "unpacked.config"),
     outputs=("unpacked.config",),
     log="ecpunpack.log",
 )
-_ICE40_UNPACKING = Step(
+_ICE40_UNPACKING = ToolRun(
     tool="iceunpack",
     arguments=("top.bin", "unpacked.asc"),
     outputs=("unpacked.asc",),
@@ -96,7 +97,7 @@ def recover(bitstream: Path, board: Board, folder: Path, timeout: float | None =
     write_atomic(folder / "top.bin", bitstream.read_bytes())
     _ICE40_UNPACKING.run(folder, timeout)
     ports = "".join(f"set_io {name} {at}\n" for name, at in pins.items())
-    listing = Step(
+    listing = ToolRun(
         tool="icebox_vlog",
         arguments=("-l", "-d", board.package, "-p", "ports.pcf", "unpacked.asc"),
         outputs=(_LISTING,),

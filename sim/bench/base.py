@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .score import Bytes, Phase
+from .scoreboard import Bytes, Phase
 
 FOLDER = Path(__file__).resolve().parent.parent
 PROGRESS_SECONDS = 4

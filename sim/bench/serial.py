@@ -24,7 +24,7 @@ from cocotb.triggers import FallingEdge, First, Timer
 from cocotb.utils import get_sim_time
 
 from .base import TB, Handle
-from .score import MAX_LISTED, Phase, Rules, Scoreboard, Spread, merged
+from .scoreboard import MAX_LISTED, CycleCount, Phase, Rules, Scoreboard, merged
 
 PERIOD_NS = 10
 START_CYCLES = 600
@@ -243,9 +243,9 @@ class SerialTB(TB):
         )
         if pauses is None and not rest:
             measured = [after - before for before, after in zip(starts, ends, strict=True)]
-            phase.latency = Spread.of(self.serial["latency_cycles"], measured, frames)
+            phase.latency = CycleCount.of(self.serial["latency_cycles"], measured, frames)
             apart = [after - before for before, after in pairwise(ends)]
-            phase.interval = Spread.of(self.serial["interval_cycles"], apart, frames[1:])
+            phase.interval = CycleCount.of(self.serial["interval_cycles"], apart, frames[1:])
         return phase
 
     def _result(self, frame: int, cycle: int | None, payload: bytes | None) -> str | None:

@@ -11,29 +11,26 @@ that port, and may be ready in reset: of them neither is asked.
 
 import itertools
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import cocotb
 from cocotb.handle import Immediate
 from cocotb.triggers import Timer
-from cocotb.utils import get_sim_time
 
 from .base import TB, Handle
-from .score import (
+from .ports import Beat, DropMonitor, Monitor, Probe, Sink, Source, read
+from .scoreboard import (
     MAX_LISTED,
+    CycleCount,
     Phase,
     Rules,
     Scoreboard,
-    Sighting,
-    Spread,
     always_stall,
     merged,
     no_stalls,
     random_stalls,
-    show,
 )
 
 HALF_PERIOD_NS = 5
@@ -44,187 +41,72 @@ IDLE_LIMIT = 1000
 """Cycles without a transfer, beyond the latency, after which the design counts as stuck."""
 
 
-class Beat(NamedTuple):
-    """One transfer into the design."""
+@dataclass
+class Pins:
+    """All that drives and watches the pins of a design in one run."""
 
-    data: int
-    last: bool
-    error: bool = False
-    first: bool = False  # of a frame that must give an output
-    drops: bool = False  # shows that its frame must be dropped
-
-
-def read(pin: Handle) -> str:
-    """Return a pin's bits, highest first, as ``01XZ``."""
-    return str(pin.value)
-
-
-class Source:
-    """Drives ``s_axis``: a beat stays until it is taken; before each, ``stalls`` may wait.
-
-    While it waits the data are the complement of the last beat's, so that a design which does not
-    look at valid takes something wrong.
-    """
-
-    def __init__(self, dut: Handle, beats: Iterable[Beat], stalls: Iterator[bool]) -> None:
-        self._dut = dut
-        self._beats = iter(beats)
-        self._upcoming = next(self._beats, None)
-        self._held: Beat | None = None
-        self._stalls = stalls
-        self._mask = (1 << len(dut.s_axis_tdata)) - 1
-        self._pins: dict[str, int] = {}
-        self.starts: list[int] = []
-        """The cycle in which each good frame's first beat was taken."""
-        self.drops: deque[int] = deque()
-        """The cycles in which beats were taken that drop their frames."""
-        self.taken = 0
-
-    @property
-    def done(self) -> bool:
-        """Whether every beat was taken."""
-        return self._held is None and self._upcoming is None
+    source: Source
+    sink: Sink
+    monitor: Monitor
+    drops: DropMonitor | None
+    probes: list[Probe]
+    rules: Rules
 
     def drive(self) -> None:
         """Set the pins for the cycle that begins."""
-        if self._held is not None:
-            return
-        if not next(self._stalls) and self._upcoming is not None:
-            beat = self._held = self._upcoming
-            self._upcoming = next(self._beats, None)
-            self._set(tvalid=1, tdata=beat.data, tlast=beat.last, tuser=beat.error)
-        elif self._pins.get("tvalid", 1):
-            self._set(tvalid=0, tdata=self._pins.get("tdata", 0) ^ self._mask)
+        self.source.drive()
+        self.sink.drive()
 
-    def sample(self, cycle: int, rules: Rules) -> None:
-        """See whether the beat is taken in this cycle."""
-        ready = read(self._dut.s_axis_tready)
-        if ready not in ("0", "1"):
-            rules.broken(f"cycle {cycle}: s_axis_tready is {ready}")
-        if self._held is not None and ready == "1":
-            if self._held.first:
-                self.starts.append(cycle)
-            if self._held.drops:
-                self.drops.append(cycle)
-            self._held = None
-            self.taken += 1
-
-    def _set(self, **pins: int) -> None:
-        for name, value in pins.items():
-            if self._pins.get(name) != value:
-                self._pins[name] = int(value)
-                self._dut[f"s_axis_{name}"].value = Immediate(int(value))
+    def sample(self, cycle: int) -> bool:
+        """Check what is settled in this cycle; return whether a word waits for the sink."""
+        word = self.monitor.sample(cycle, self.sink.ready)
+        self.source.sample(cycle, self.rules)
+        self.sink.sample(cycle, word)
+        if self.drops is not None:
+            self.drops.sample(cycle)
+        for probe in self.probes:
+            probe.sample(cycle)
+        return word is not None and not self.sink.ready
 
 
-class Sink:
-    """Drives ``m_axis_tready`` and hands every word it takes to the scoreboard."""
+@dataclass
+class Watch:
+    """Decides when a run is over: all is done, or nothing moves any more, or too much is wrong."""
 
-    def __init__(self, dut: Handle, stalls: Iterator[bool], scoreboard: "Scoreboard") -> None:
-        self._dut = dut
-        self._stalls = stalls
-        self._scoreboard = scoreboard
-        self._ready: int | None = None
-        self.cycles: list[int] = []
-        """The cycle of each word taken."""
+    dut: Handle
+    source: Source
+    scoreboard: Scoreboard
+    rules: Rules
+    frames: int
+    patience: int
+    first_only: bool
+    endless: bool
+    _moved: int = 0
+    _last_moved: int = 0
 
-    def drive(self) -> None:
-        """Set ready for the cycle that begins."""
-        ready = int(not next(self._stalls))
-        if ready != self._ready:
-            self._ready = ready
-            self._dut.m_axis_tready.value = Immediate(ready)
+    def is_over(self, cycle: int, waits: bool) -> bool:
+        """Return whether the run ends before ``cycle``.
 
-    def sample(self, cycle: int, word: str | None) -> None:
-        """Take ``word``, the data of this cycle, or None if valid is not 1."""
-        if word is not None and self._ready:
-            self.cycles.append(cycle)
-            self._scoreboard.check(cycle, word)
-
-    @property
-    def ready(self) -> bool:
-        """Whether ready is 1 in this cycle."""
-        return bool(self._ready)
-
-
-class Monitor:
-    """Watches ``m_axis``: once valid, a word stays valid and unchanged until it is taken; no X."""
-
-    def __init__(self, dut: Handle, rules: Rules) -> None:
-        self._dut = dut
-        self._rules = rules
-        self._held: str | None = None
-
-    def sample(self, cycle: int, ready: bool) -> str | None:
-        """Check this cycle; return the word on the pins, or None if valid is not 1."""
-        valid = read(self._dut.m_axis_tvalid)
-        if valid != "1":
-            if valid != "0":
-                self._rules.broken(f"cycle {cycle}: m_axis_tvalid is {valid}")
-            if self._held is not None:
-                self._rules.broken(f"cycle {cycle}: m_axis_tvalid fell before the word was taken")
-            self._held = None
-            return None
-        word = read(self._dut.m_axis_tdata)
-        if self._held is not None and word != self._held:
-            self._rules.broken(
-                f"cycle {cycle}: m_axis_tdata changed from {show(self._held)} to {show(word)} "
-                "before the word was taken"
-            )
-        elif self._held is None and not set(word) <= {"0", "1"}:
-            self._rules.broken(f"cycle {cycle}: m_axis_tdata is {show(word)}")
-        last = read(self._dut.m_axis_tlast)
-        if last != "1":
-            self._rules.broken(f"cycle {cycle}: m_axis_tlast is {last} beside tvalid")
-        self._held = None if ready else word
-        return word
-
-
-class DropMonitor:
-    """Watches ``dropped``: it is 1 so many ``cycles`` after each of ``drops``, and else 0."""
-
-    def __init__(self, dut: Handle, drops: deque[int], cycles: int, rules: Rules) -> None:
-        self._dropped = dut.dropped
-        self._drops = drops
-        self._cycles = cycles
-        self._rules = rules
-
-    def sample(self, cycle: int) -> None:
-        """Check this cycle."""
-        due = bool(self._drops) and self._drops[0] + self._cycles == cycle
-        if due:
-            self._drops.popleft()
-        level = read(self._dropped)
-        if level != str(int(due)):
-            why = "a frame was dropped" if due else "no frame was dropped"
-            self._rules.broken(f"cycle {cycle}: dropped is {level}, but {why}")
-
-
-class Probe:
-    """Notes what a stage holds for one frame: the ``position``-th that leaves it.
-
-    A frame is so many ``transfers``; they are noted as one word, the first in its low bits, in the
-    cycle of the last.
-    """
-
-    def __init__(self, dut: Handle, path: str, position: int, transfers: int) -> None:
-        prefix = path.removesuffix("__payload")
-        self._payload = find(dut, path)
-        self._valid = find(dut, f"{prefix}__valid")
-        self._ready = find(dut, f"{prefix}__ready")
-        self._to_come = position * transfers
-        self._transfers = transfers
-        self._words: list[str] = []
-        self.seen: Sighting | None = None
-
-    def sample(self, cycle: int) -> None:
-        """Look at this cycle: a transfer happens when valid and ready are both 1."""
-        if self.seen or read(self._valid) != "1" or read(self._ready) != "1":
-            return
-        self._to_come -= 1
-        if self._to_come < 0:
-            self._words.insert(0, read(self._payload))
-        if len(self._words) == self._transfers:
-            self.seen = Sighting(cycle, get_sim_time("ns"), show("".join(self._words)))
+        ``waits`` is whether a word waits for the sink: that nothing moves is then our own doing.
+        """
+        moved = self.source.taken + self.scoreboard.received
+        if waits or moved != self._moved:
+            self._moved, self._last_moved = moved, cycle
+        quiet = cycle - self._last_moved
+        received = self.scoreboard.received
+        if received > self.frames + MAX_LISTED:
+            return True  # it does not stop
+        if self.source.done and received >= self.frames and quiet > self.patience:
+            return True
+        if self.first_only and (self.rules.count or self.scoreboard.mismatches):
+            return True
+        if quiet <= IDLE_LIMIT + self.patience or self.endless:
+            return False
+        self.rules.broken(
+            f"cycle {cycle}: nothing moved for {quiet} cycles, s_axis_tready is "
+            f"{read(self.dut.s_axis_tready)}, m_axis_tvalid {read(self.dut.m_axis_tvalid)}"
+        )
+        return True
 
 
 class StreamTB(TB):
@@ -306,46 +188,23 @@ class StreamTB(TB):
         dut, half, rules, begun = self.dut, self._half, Rules(), time.monotonic()
         await self.reset(rules, abrupt=abrupt)
         low, high = Immediate(0), Immediate(1)
-        scoreboard = Scoreboard(self.expected, frames, rules, self.options["kept_words"])
         source = Source(dut, beats, source_stalls)
+        scoreboard = Scoreboard(self.expected, frames, rules, self.options["kept_words"])
         sink = Sink(dut, sink_stalls, scoreboard)
-        monitor = Monitor(dut, rules)
-        told = self._dropped_cycles
-        drops = None if told is None else DropMonitor(dut, source.drops, told, rules)
         probes = self._probes() if probed else {}
+        pins = self._pins(source, sink, rules, probes)
+        watch = self._watch(source, scoreboard, rules, frames, endless=cycles is not None)
         report = self.progress(len(frames))
-        patience = self.interface["latency_cycles"] + 2 * self.interface["interval_cycles"] + 16
-        cycle = moved = last_moved = 0
+        cycle = 0
         while cycle != cycles:
             dut.clk.value = low
-            source.drive()
-            sink.drive()
+            pins.drive()
             await half
-            word = monitor.sample(cycle, sink.ready)
-            source.sample(cycle, rules)
-            sink.sample(cycle, word)
-            if drops is not None:
-                drops.sample(cycle)
-            for probe in probes.values():
-                probe.sample(cycle)
+            waits = pins.sample(cycle)
             dut.clk.value = high
             await half
             cycle += 1
-            waits = word is not None and not sink.ready  # that nothing moves is then our own doing
-            if waits or moved != source.taken + scoreboard.received:
-                moved, last_moved = source.taken + scoreboard.received, cycle
-            quiet = cycle - last_moved
-            if scoreboard.received > len(frames) + MAX_LISTED:
-                break  # it does not stop
-            if source.done and scoreboard.received >= len(frames) and quiet > patience:
-                break
-            if self.options.get("first_only") and (rules.count or scoreboard.mismatches):
-                break
-            if quiet > IDLE_LIMIT + patience and cycles is None:
-                rules.broken(
-                    f"cycle {cycle}: nothing moved for {quiet} cycles, s_axis_tready is "
-                    f"{read(dut.s_axis_tready)}, m_axis_tvalid {read(dut.m_axis_tvalid)}"
-                )
+            if watch.is_over(cycle, waits):
                 break
             report(scoreboard.received, cycle)
         if cycles is None:
@@ -365,16 +224,38 @@ class StreamTB(TB):
             seconds=round(time.monotonic() - begun, 3),
         )
 
-    def _latency(self, starts: list[int], ends: list[int], frames: Sequence[int]) -> Spread:
+    def _pins(self, source: Source, sink: Sink, rules: Rules, probes: dict[str, Probe]) -> "Pins":
+        """Return all that drives and watches the design's pins."""
+        told = self._dropped_cycles
+        drops = None if told is None else DropMonitor(self.dut, source.drops, told, rules)
+        return Pins(source, sink, Monitor(self.dut, rules), drops, list(probes.values()), rules)
+
+    def _watch(
+        self,
+        source: Source,
+        scoreboard: Scoreboard,
+        rules: Rules,
+        frames: Sequence[int],
+        *,
+        endless: bool,
+    ) -> "Watch":
+        """Return what ends the run; ``endless`` if that nothing moves is no reason."""
+        patience = self.interface["latency_cycles"] + 2 * self.interface["interval_cycles"] + 16
+        first_only = bool(self.options.get("first_only"))
+        return Watch(
+            self.dut, source, scoreboard, rules, len(frames), patience, first_only, endless
+        )
+
+    def _latency(self, starts: list[int], ends: list[int], frames: Sequence[int]) -> CycleCount:
         interval, predicted = self.interface["interval_cycles"], self.interface["latency_cycles"]
         # Beats come faster than the design takes frames: all but the first wait in a queue.
         queued = interval > self.interface["beats"]
         measured = [end - start for start, end in zip(starts, ends, strict=False)]
-        return Spread.of(predicted, measured[:1] if queued else measured, frames)
+        return CycleCount.of(predicted, measured[:1] if queued else measured, frames)
 
-    def _interval(self, ends: list[int], frames: Sequence[int]) -> Spread:
+    def _interval(self, ends: list[int], frames: Sequence[int]) -> CycleCount:
         measured = [after - before for before, after in itertools.pairwise(ends)]
-        return Spread.of(self.interface["interval_cycles"], measured, frames[1:])
+        return CycleCount.of(self.interface["interval_cycles"], measured, frames[1:])
 
     def _probes(self) -> dict[str, Probe]:
         """Return a probe for each stage that is still there: synthesis may have dissolved some."""
@@ -386,14 +267,6 @@ class StreamTB(TB):
                     self.dut, stage["probe"], position, stage["transfers"]
                 )
         return probes
-
-
-def find(dut: Handle, path: str) -> Handle:
-    """Return the handle at a dotted path. Raises ``KeyError`` naming what is not there."""
-    handle = dut
-    for part in path.split("."):
-        handle = handle[part]
-    return handle
 
 
 def filling_stalls(cycles: int, seed: str) -> Iterator[bool]:

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from htaflow.hw.board import BoardPins, BoardTop, bus_bits
+from htaflow.hw.board.packet import SYNC, PacketError, Status, encode, encode_reply, read_reply
+from htaflow.hw.board.top import BoardPins, BoardTop, bus_bits
 from htaflow.hw.network import NetworkCore
-from htaflow.hw.packet import SYNC, PacketError, Status, encode, encode_reply, read_reply
-from htaflow.hw.verilog import convert
-from htaflow.model import golden
-from htaflow.model.network import ArgMax, Dense, Encode, Network
+from htaflow.hw.verilog import to_verilog
+from htaflow.model.integer import golden
+from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
 
 DIVISOR = 9
 """Clock cycles a bit."""
@@ -66,7 +66,7 @@ def small_device(feature_bits: int = 4) -> Device:
         pins=BoardPins(reset="low"),
         quiet_seconds=0.1,
     )
-    verilog = convert(top, "board", core.modules)
+    verilog = to_verilog(top, "board", core.modules)
     frames = rng.integers(0, 1 << feature_bits, (16, 5))
     results = core.output_layout.pack(golden.run(network, frames))
     return Device(

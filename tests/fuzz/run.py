@@ -18,7 +18,8 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+_TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(_TESTS), str(_TESTS / "helpers")]
 with atheris.instrument_imports(include=["htaflow", "zipfile", "tomllib", "gzip"]):
     from fuzz.targets import TARGETS
 

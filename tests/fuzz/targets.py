@@ -30,20 +30,25 @@ from PIL import Image
 
 from fuzz import mutate
 from fuzz.guard import MEMORY, bounded_memory, tree
-from htaflow.flows import cli
-from htaflow.flows.board import parse_board
-from htaflow.flows.drawing import draw_network
+from htaflow.flows.boards.board import parse_board
+from htaflow.flows.cli import main as cli
 from htaflow.flows.explain import hardware_digest
-from htaflow.flows.rundir import Run
-from htaflow.hw.packet import MAX_PAYLOAD, PacketError, Status, encode, encode_reply, read_reply
+from htaflow.flows.report.svg import draw_network
+from htaflow.hw.board.packet import (
+    MAX_PAYLOAD,
+    PacketError,
+    Status,
+    encode,
+    encode_reply,
+    read_reply,
+)
 from htaflow.hw.verilog import generate
-from htaflow.model import golden
-from htaflow.model.checkpoint import Progressed, load_checkpoint, save_checkpoint
-from htaflow.model.data import load
-from htaflow.model.errors import BadInputError, HtaflowError
-from htaflow.model.exemplars import find_exemplars, load_exemplars, save_exemplars
-from htaflow.model.netfile import check_file, load_network, save_network
-from htaflow.model.network import (
+from htaflow.model.data.load import load
+from htaflow.model.importers.snntorch import from_snntorch
+from htaflow.model.integer import golden
+from htaflow.model.integer.exemplars import find_exemplars, load_exemplars, save_exemplars
+from htaflow.model.integer.file import check_file, load_network, save_network
+from htaflow.model.integer.network import (
     ArgMax,
     Concepts,
     Dense,
@@ -55,8 +60,10 @@ from htaflow.model.network import (
     Quantise,
     Unflatten,
 )
-from htaflow.model.network import Flatten as FlattenLayer
-from htaflow.model.snntorch import from_snntorch
+from htaflow.model.integer.network import Flatten as FlattenLayer
+from htaflow.model.run_directory import Run
+from htaflow.model.support.errors import BadInputError, HtaflowError
+from htaflow.model.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from htaflow.sim.verify import read_interface
 
 MAX_MESSAGE = 8000
@@ -393,7 +400,7 @@ def check_images(data: bytes, folder: Path) -> bool:
 
 
 def _board_seeds() -> list[bytes]:
-    folder = resources.files("htaflow.flows") / "boards"
+    folder = resources.files("htaflow.flows.boards")
     names = ("icebreaker", "ulx3s-25f")
     return [folder.joinpath(f"{name}.toml").read_bytes() for name in names]
 

@@ -1,0 +1,40 @@
+"""``htaflow bisect``."""
+
+import argparse
+
+from htaflow.flows import summary
+from htaflow.flows.cli.options import (
+    add_frames,
+    add_level,
+    add_run,
+    add_seed,
+    add_timeout,
+    level_options,
+    show_progress,
+)
+
+HELP = "find where two stations part: the first layer, neuron and cycle, with a short waveform"
+EXAMPLE = "htaflow bisect runs/digits"
+
+
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    add_run(verb)
+    add_level(verb)
+    add_frames(verb)
+    add_seed(verb)
+    add_timeout(verb)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the verb, print what it found, and return the exit code."""
+    from htaflow.flows.bisect import bisect
+
+    result = bisect(
+        options.directory,
+        **level_options(options),
+        progress=show_progress(),
+    )
+    for line in summary.bisect_lines(result):
+        print(line)
+    return 1 if result["parting"] else 0

@@ -1,0 +1,1 @@
+"""The logic in an ECP5's bitstream."""

@@ -1,0 +1,1 @@
+"""The logic in an iCE40's bitstream."""

@@ -1,0 +1,114 @@
+"""Dense layers with weights beyond -1 and 1, or fed with integers.
+
+A neuron is one popcount a bit plane of its weights, shifted and added, all in one compressor tree:
+a bit of weight 5 stands in columns 0 and 2. Bit k of an integer weighs 2**k as much. A weight whose
+signed digits are fewer than its ones, as 7 = 8 - 1, is taken as those, -b being (1 - b) - 1.
+"""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from htaflow.hw.layers.dense import dense_logic
+from htaflow.hw.layers.placement import layer_logic
+from htaflow.hw.logic.compressor import compress
+from htaflow.hw.logic.constants import BitFacts
+from htaflow.hw.logic.decompose import decompose
+from htaflow.hw.logic.literals import Literal, collect, columns, weighted_table
+from htaflow.hw.logic.netlist import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
+from htaflow.hw.logic.popcount import at_least
+from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.model.integer.network import Dense, Values
+
+
+@layer_logic.register
+def sums_logic(
+    layer: Dense, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
+) -> Logic:
+    """Return the logic of any ``Dense``: its bits, or its scores in two's complement.
+
+    Scores have the layer's width each, the first lowest.
+    """
+    if values.width == 1 and layer.is_ternary:
+        return dense_logic(layer, values, target, known)
+    return weighted_logic(layer, values, target, known)
+
+
+def weighted_logic(
+    layer: Dense, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
+) -> Logic:
+    """Return what :func:`sums_logic` does, for weights of any size."""
+    logic = Logic(f"{layer.name}_logic", values.count * values.width, target, known)
+    width = layer.output(values).width
+    on_bits = layer.on_bits(values)
+    rows, columns = on_bits.wires
+    starts = np.searchsorted(rows, np.arange(len(layer.weights) + 1))
+    weights = on_bits.weights[rows, columns].tolist()
+    nets = np.asarray(logic.sources)[columns].tolist()
+    thresholds = on_bits.popcount_thresholds.tolist() if layer.thresholds is not None else None
+    for n in range(len(layer.weights)):
+        span = slice(starts[n], starts[n + 1])
+        wires = list(zip(nets[span], weights[span], strict=True))
+        name = f"{layer.name}_n{n}"
+        if thresholds is not None:
+            net = _neuron(logic, wires, thresholds[n])
+            logic.name_bit(name, net)
+            logic.outputs.append(net)
+        else:
+            score = _score(logic, wires, width, bipolar=layer.inputs == "bipolar")
+            logic.name_number(name, score)
+            logic.outputs += score
+    return logic
+
+
+def _neuron(logic: Logic, wires: Iterable[tuple[Net, int]], threshold: int) -> Net:
+    """Return the net of ``popcount >= threshold``, each net counted as its weight says.
+
+    A net of weight -w counts w if it is 0.
+    """
+    weights, constant = collect(logic, wires)
+    threshold -= constant
+    if len(weights) <= MAX_TABLE_INPUTS:
+        weights = _decisive(weights, threshold)
+        table = weighted_table(weights, threshold)
+        if not weights:
+            return TRUE if table else FALSE
+        return decompose(logic, table, [net for net, _ in weights])
+    shared = math.gcd(*weights.values())
+    weights = {literal: weight // shared for literal, weight in weights.items()}
+    threshold = -(-threshold // shared)
+    heap, too_much = columns(logic, weights)
+    width = (sum(weights.values()) + too_much).bit_length()
+    total = compress(logic, heap[:width], width, logic.target.lut_inputs)
+    return at_least(logic, total, threshold + too_much)
+
+
+def _score(
+    logic: Logic, wires: Iterable[tuple[Net, int]], width: int, *, bipolar: bool
+) -> list[Net]:
+    """Return the sum of one neuron in two's complement, ``width`` bits, low bit first."""
+    # A bipolar value is twice its bit, less 1.
+    scale = 2 if bipolar else 1
+    every = [(net, weight * scale) for net, weight in wires]
+    weights, constant = collect(logic, every)
+    constant += sum(weight for _, weight in every if weight < 0)  # -w * b = w * (1 - b) - w
+    if bipolar:
+        constant -= sum(weight for _, weight in every) // 2
+    heap, too_much = columns(logic, weights)
+    constant -= too_much
+    # Carries beyond the width are not built: the sum is right modulo 2**width.
+    return compress(logic, heap[:width], width, logic.target.lut_inputs, constant)
+
+
+def _decisive(weights: dict[Literal, int], threshold: int) -> dict[Literal, int]:
+    """Return those weights on which ``sum(weights * literals) >= threshold`` depends."""
+    kept = []
+    for literal, weight in weights.items():
+        sums = {0}
+        for other, more in weights.items():
+            if other != literal:
+                sums |= {total + more for total in sums}
+        if any(total < threshold <= total + weight for total in sums):
+            kept.append(literal)
+    return {literal: weights[literal] for literal in kept}

@@ -1,0 +1,1 @@
+"""Streams between layers: their rules, stages, cycles and the order of bits."""

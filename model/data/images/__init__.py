@@ -1,0 +1,1 @@
+"""Images: files in class folders, and the order of their axes."""

@@ -1,0 +1,1 @@
+"""Tables: headers, cells and labels as users write them."""

@@ -1,0 +1,31 @@
+"""The golden executor: what an integer network computes, bit for bit."""
+
+from htaflow.model.integer.golden import (  # each registers the kernels of its layers
+    dense,
+    encode,
+    image,
+    lookup,
+    quantise,
+    spiking,
+    steps,
+    vote,
+    window,
+)
+from htaflow.model.integer.golden.executor import check_frames, run, trace
+from htaflow.model.integer.golden.kernel import prepare
+
+__all__ = [
+    "check_frames",
+    "dense",
+    "encode",
+    "image",
+    "lookup",
+    "prepare",
+    "quantise",
+    "run",
+    "spiking",
+    "steps",
+    "trace",
+    "vote",
+    "window",
+]

@@ -1,0 +1,1 @@
+"""The layers of integer networks, one kind a module."""

@@ -1,0 +1,1 @@
+"""Lowering: from a trained model to the integer network, exactly."""

@@ -1,0 +1,392 @@
+"""What the steps leave in a run directory as JSON: read whole, and of the types stated here.
+
+The types say what others read. A file may hold more: everything in it is plain, finite and of
+limited depth, so that it can be shown and written again.
+"""
+
+import json
+import typing
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from htaflow.model.support.errors import BadInputError, abbreviate
+
+MAX_DEPTH = 20
+"""Lists and objects in one another, at most."""
+
+_LARGEST = 1e100
+_AGAIN = "delete it and run its step again"
+
+
+class Training(TypedDict):
+    """``train.json``."""
+
+    accuracy: dict[str, float]
+    test_frames: int
+    model: NotRequired[str]
+    recipe: NotRequired[dict[str, Any] | None]
+    data: NotRequired[str]
+    data_options: NotRequired[dict[str, Any]]
+    mode: NotRequired[str]
+    seed: NotRequired[int]
+    epochs: NotRequired[int]
+    network: NotRequired[str]
+    classes: NotRequired[list[str]]
+    history: NotRequired[list[dict[str, float]]]
+    seconds: NotRequired[float]
+    versions: NotRequired[dict[str, str]]
+
+
+class Classes(TypedDict):
+    """What of ``train.json`` says how the classes are called."""
+
+    network: NotRequired[str]
+    classes: NotRequired[list[str]]
+
+
+class StageFacts(TypedDict):
+    """One layer in ``rtl/top.json``."""
+
+    name: str
+    type: str
+    latency_cycles: int
+    transfers: int
+    count: int
+    width: int
+    probe: str
+
+
+class NarrowerBus(TypedDict):
+    """What another input bus would take, in ``rtl/top.json``."""
+
+    bus_bits: int
+    beats: int
+    latency_cycles: int
+    interval_cycles: int
+
+
+class Interface(TypedDict):
+    """``rtl/top.json``."""
+
+    digest: str
+    latency_cycles: int
+    interval_cycles: int
+    bus_bits: int
+    beats: int
+    output_bits: int
+    frames_held: int
+    stages: list[StageFacts]
+    target: str
+    dropped_cycles: NotRequired[int]
+    narrower_bus: NotRequired[NarrowerBus | None]
+    pipeline: NotRequired[list[str] | None]
+    depth: NotRequired[float | None]
+    versions: NotRequired[dict[str, str]]
+
+
+class Cycles(TypedDict):
+    """What was predicted and what was measured; ``None`` if nothing was."""
+
+    predicted: int
+    measured: int | None
+
+
+class PhaseResult(TypedDict):
+    """One test of a bench."""
+
+    frames: int
+    mismatches: int
+    rule_violations: NotRequired[int]
+    seed: NotRequired[int]
+
+
+class Verification(TypedDict):
+    """``verify/LEVEL.json``."""
+
+    frames: int
+    mismatches: int
+    latency_cycles: Cycles
+    interval_cycles: Cycles
+    stalled: PhaseResult
+    reset: NotRequired[PhaseResult]
+    framing: NotRequired[PhaseResult]
+    problems: list[str]
+    first_mismatch: NotRequired[dict[str, Any] | None]
+    network: NotRequired[str]
+    of: NotRequired[dict[str, str]]
+    simulator: NotRequired[str]
+
+
+class ToolMessage(TypedDict):
+    """What a tool warned of: see ``htaflow.flows.tools.diagnostics``."""
+
+    tool: str
+    kind: str
+    severity: str
+    text: str
+    log: str
+    line: int
+
+
+class Level(TypedDict):
+    """``verify/LEVEL.json`` of a netlist or a bitstream."""
+
+    level: str
+    network: str
+    frames: int
+    mismatches: int
+    latency_cycles: Cycles
+    interval_cycles: Cycles
+    of: dict[str, str]
+    diagnostics: NotRequired[list[ToolMessage]]
+
+
+class MutantResult(TypedDict):
+    """What became of one fault."""
+
+    kind: str
+    layer: str
+    site: dict[str, Any]
+    verdict: str
+    reason: NotRequired[str]
+
+
+class Reference(TypedDict):
+    """What became of the corrupted references."""
+
+    corrupted: int
+    caught: int
+    missed: list[Any]
+
+
+class Mutation(TypedDict):
+    """``verify/mutation.json``."""
+
+    score: float
+    results: list[MutantResult]
+    by_kind: list[dict[str, Any]]
+    by_layer: list[dict[str, Any]]
+    reference: Reference
+    caught: int
+    caught_directed: int
+    equivalent: int
+    survived: int
+    seed: int
+    frames: int
+    mutants: int
+
+
+class Serial(TypedDict):
+    """A board's serial line in ``top.json``."""
+
+    cycles_a_bit: int
+    quiet_cycles: int
+    latency_cycles: int
+    interval_cycles: int
+    reset: int | None
+    constants: dict[str, int]
+
+
+class BoardInterface(Interface):
+    """``boards/NAME/top.json``."""
+
+    serial: Serial
+
+
+class Certificate(TypedDict):
+    """``proofs/NAME.json``."""
+
+    what: str
+    closed: bool
+    items: int
+    proved: int
+    seconds: float
+    network: str
+    problems: list[str]
+    of: dict[str, str]
+
+
+class Used(TypedDict):
+    """How many of a part's resources are used."""
+
+    used: int
+    available: int
+
+
+class BoardReport(TypedDict):
+    """``boards/NAME/report.json``."""
+
+    LUT: Used
+    fmax_mhz: float
+    FF: NotRequired[Used]
+    BRAM: NotRequired[Used]
+    IO: NotRequired[Used]
+    board: NotRequired[str]
+    device: NotRequired[str]
+    package: NotRequired[str]
+    network: NotRequired[str]
+    met: NotRequired[bool]
+    oscillator_mhz: NotRequired[float]
+    clock_mhz: NotRequired[float]
+    latency_cycles: NotRequired[int]
+    core_throughput_fps: NotRequired[float]
+    estimated_throughput_fps: NotRequired[float]
+    throughput_limit: NotRequired[str]
+    bitstream: NotRequired[str | None]
+    sha256: NotRequired[str | None]
+    carry: NotRequired[int]
+    seed: NotRequired[int]
+    pipeline: NotRequired[list[str] | None]
+    depth: NotRequired[float | None]
+    router: NotRequired[str]
+    fmax_by_seed: NotRequired[dict[str, float]]
+    failed_seeds: NotRequired[dict[str, str]]
+    diagnostics: NotRequired[list[ToolMessage]]
+    versions: NotRequired[dict[str, str]]
+
+
+class Built(TypedDict):
+    """What a later build and the command line need of a ``BoardReport``."""
+
+    board: str
+    met: bool
+    seed: int
+    fmax_mhz: float
+    clock_mhz: float
+    fmax_by_seed: dict[str, float]
+    failed_seeds: dict[str, str]
+    bitstream: str | None
+    sha256: str | None
+    LUT: Used
+    FF: Used
+    BRAM: Used
+    diagnostics: NotRequired[list[ToolMessage]]
+
+
+class Epoch(TypedDict):
+    """One epoch of training."""
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+
+
+class CheckpointHeader(TypedDict):
+    """The header of a checkpoint."""
+
+    configuration: dict[str, Any]
+    epochs: int
+    seconds: float
+    history: list[Epoch]
+
+
+def read_json(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any] | None:
+    """Return the JSON object at ``path``, of the type ``kind``; ``None`` if there is no file.
+
+    Raises ``BadInputError`` that says what is wrong and where if it is no such object.
+    """
+    try:
+        return parse_json(path.read_text(encoding="utf-8"), kind)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise BadInputError(f"{path}: {error}; {_AGAIN}") from None
+
+
+def parse_json(text: str, kind: Any = dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON object in ``text``. Raises ``ValueError`` in words if it is none of ``kind``.
+
+    Constants of JavaScript such as NaN are refused.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON ({abbreviate(str(error), 200)[1:-1]})") from None
+    if not isinstance(value, dict):
+        raise ValueError("it is no JSON object")
+    wrong = _not_plain(value) or misfit(value, kind)
+    if wrong is not None:
+        raise ValueError(wrong)
+    return value
+
+
+def misfit(value: object, kind: Any, where: str = "") -> str | None:
+    """Return in words what of a decoded ``value`` is not of the type ``kind``; ``None`` if it fits.
+
+    ``kind`` is a ``TypedDict``, a union, a list or dictionary of some kind, or a plain type. An
+    integer is a float too, but a bool is no integer. ``where`` names the value.
+    """
+    if kind is Any:
+        return None
+    if typing.is_typeddict(kind):
+        return _misfit_object(value, kind, where)
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is dict and isinstance(value, dict):
+        inner = ((f"{where}.{key}", item, parts[1]) for key, item in value.items())
+    elif origin is list and isinstance(value, list):
+        inner = ((f"{where}[{index}]", item, parts[0]) for index, item in enumerate(value))
+    elif origin is not None and origin not in (dict, list):
+        if any(misfit(value, part, where) is None for part in parts):
+            return None
+        return _wrong(value, where)
+    elif origin is None and (type(value) is kind or (kind is float and type(value) is int)):
+        return None
+    else:
+        return _wrong(value, where)
+    found = (misfit(item, part, place) for place, item, part in inner)
+    return next((wrong for wrong in found if wrong is not None), None)
+
+
+def _misfit_object(value: object, kind: Any, where: str) -> str | None:
+    if not isinstance(value, dict):
+        return _wrong(value, where)
+    for key, hint in typing.get_type_hints(kind).items():
+        if key in value:
+            wrong = misfit(value[key], hint, f"{where}.{key}")
+            if wrong is not None:
+                return wrong
+        elif key in kind.__required_keys__:
+            return f"it lacks '{f'{where}.{key}'.lstrip('.')}'"
+    return None
+
+
+def _wrong(value: object, where: str) -> str:
+    plain = value if isinstance(value, str | int | float | None) else type(value).__name__
+    entry = abbreviate(where.lstrip("."), 80)[1:-1]
+    return f"its '{entry}' is {abbreviate(plain)}, which makes no sense"
+
+
+def _not_plain(value: object) -> str | None:
+    """Return in words what of a decoded ``value`` cannot be shown or written again."""
+    layer = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for item in layer:
+            if isinstance(item, dict):
+                inner += [*item, *item.values()]
+            elif isinstance(item, list):
+                inner += item
+            elif isinstance(item, str) and not _is_text(item):
+                return f"it holds {abbreviate(item)}, which is no text"
+            elif isinstance(item, float) and not abs(item) <= _LARGEST:
+                return "it holds a number that is not finite, or as good as that"
+            elif isinstance(item, int) and abs(item) >= 1 << 63:
+                return "it holds a number of more than 64 bits"
+        if not inner:
+            return None
+        layer = inner
+    return f"it holds more than {MAX_DEPTH} objects in one another"
+
+
+def _is_text(text: str) -> bool:
+    """Whether UTF-8 can hold ``text``: JSON can write halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")

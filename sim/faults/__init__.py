@@ -1,0 +1,1 @@
+"""Faults to inject: what they are, where they can be, and the hardware that has one."""

@@ -1,0 +1,60 @@
+"""Faults of layers that look at an image through a window."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from htaflow.model.integer.network import Conv2d, Convolution, LookupConv2d, MaxPool2d, Values
+from htaflow.sim.faults.layers.lookup import tables
+from htaflow.sim.faults.layers.operators import Change, Draw, Operators, Site, operators
+from htaflow.sim.faults.layers.weights import WEIGHTS
+
+
+def _padded(rng: np.random.Generator, layer: Convolution) -> Site | None:
+    return {} if any(layer.padding) else None
+
+
+def _as_convolution(layer: MaxPool2d, channels: int) -> Conv2d:
+    """Return the convolution that does what a pooling does: OR is a sum of at least 1."""
+    pixels = layer.kernel[0] * layer.kernel[1]
+    weights = np.kron(np.eye(channels, dtype=np.int64), np.ones((1, pixels), np.int64))
+    return Conv2d(
+        layer.name,
+        layer.kernel,
+        weights,
+        np.ones(channels, np.int64),
+        "unipolar",
+        stride=layer.stride,
+        padding=layer.padding,
+    )
+
+
+PADDING: Operators = {
+    "padding bit": (_padded, lambda layer, at: replace(layer, pad_bit=1 - layer.pad_bit)),
+}
+
+
+_POOL = ("wire dropped", "wire moved", "threshold one up")
+
+
+def _of_pool(draw: Draw, change: Change, channels: int) -> tuple[Draw, Change]:
+    """Return the fault of a convolution as one of a pooling."""
+    return (
+        lambda rng, layer: draw(rng, _as_convolution(layer, channels)),
+        lambda layer, at: change(_as_convolution(layer, channels), at),
+    )
+
+
+@operators.register
+def _(layer: Conv2d, fed: Values) -> Operators:
+    return WEIGHTS | PADDING
+
+
+@operators.register
+def _(layer: LookupConv2d, fed: Values) -> Operators:
+    return tables(layer.window(fed).count) | PADDING
+
+
+@operators.register
+def _(layer: MaxPool2d, fed: Values) -> Operators:
+    return {kind: _of_pool(*WEIGHTS[kind], fed.shape[0]) for kind in _POOL}

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from htaflow.flows.check import check
+from htaflow.model.integer.file import save_network
+from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
+
+
+def small_network() -> Network:
+    return Network(
+        "small",
+        (
+            Encode("encode", 3, 4, False, np.arange(3), np.array([8, 4, 12])),
+            Dense("hidden", np.array([[1, -1, 0], [0, 1, 1]]), np.array([0, 2])),
+            Dense("scores", np.array([[1, 1], [-1, 1]])),
+            ArgMax("argmax"),
+        ),
+    )
+
+
+def write_raw(path: Path, **changed: Any) -> None:
+    """Write a network file without validation; ``changed`` replaces tensors."""
+    network = small_network()
+    tensors = {
+        f"{index}.{name}": np.array(tensor)
+        for index, layer in enumerate(network.layers)
+        for name, tensor in layer.tensors.items()
+    }
+    header = {
+        "format": 1,
+        "name": network.name,
+        "layers": [{"type": layer.type, **layer.scalars} for layer in network.layers],
+    }
+    save_file(tensors | changed, path, metadata={"htaflow": json.dumps(header)})
+
+
+def test_a_valid_network_has_no_problems_as_file_and_as_run(tmp_path: Path) -> None:
+    file = tmp_path / "network.safetensors"
+    save_network(small_network(), file)
+    assert check(file) == []
+    assert check(tmp_path) == []
+
+
+def test_every_problem_of_a_layer_is_found_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "bad.safetensors"
+    write_raw(
+        file,
+        **{"1.weights": np.array([[200, -1, 0], [0, 0, 0]]), "1.thresholds": np.array([0, 99])},
+    )
+    found = [str(problem) for problem in check(file)]
+    assert any("weight 200 at input 0 is not in -128..127" in problem for problem in found)
+    assert any("neuron 1: fan-in 0" in problem for problem in found)
+    assert any("neuron 1: threshold 99 is out of range" in problem for problem in found)
+    assert all("layer 1 'hidden'" in problem for problem in found)
+
+
+def test_a_damaged_file_is_one_problem(tmp_path: Path) -> None:
+    file = tmp_path / "network.safetensors"
+    save_network(small_network(), file)
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:7], whole[:-1], b"\xff" * 64):
+        file.write_bytes(damaged)
+        assert len(check(file)) == 1
+
+
+@pytest.mark.parametrize("name", ["absent.safetensors", "folder"])
+def test_no_such_network(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (problem,) = check(tmp_path / name)
+    assert problem.fix
+
+
+def test_onnx_is_said_to_come_later(tmp_path: Path) -> None:
+    (problem,) = check(tmp_path / "model.onnx")
+    assert "QONNX import comes in a later version" in problem.what

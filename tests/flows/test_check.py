@@ -1,42 +1,11 @@
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from network_files import small_network, write_raw
 
 from htaflow.flows.check import check
 from htaflow.model.integer.file import save_network
-from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
-
-
-def small_network() -> Network:
-    return Network(
-        "small",
-        (
-            Encode("encode", 3, 4, False, np.arange(3), np.array([8, 4, 12])),
-            Dense("hidden", np.array([[1, -1, 0], [0, 1, 1]]), np.array([0, 2])),
-            Dense("scores", np.array([[1, 1], [-1, 1]])),
-            ArgMax("argmax"),
-        ),
-    )
-
-
-def write_raw(path: Path, **changed: Any) -> None:
-    """Write a network file without validation; ``changed`` replaces tensors."""
-    network = small_network()
-    tensors = {
-        f"{index}.{name}": np.array(tensor)
-        for index, layer in enumerate(network.layers)
-        for name, tensor in layer.tensors.items()
-    }
-    header = {
-        "format": 1,
-        "name": network.name,
-        "layers": [{"type": layer.type, **layer.scalars} for layer in network.layers],
-    }
-    save_file(tensors | changed, path, metadata={"htaflow": json.dumps(header)})
 
 
 def test_a_valid_network_has_no_problems_as_file_and_as_run(tmp_path: Path) -> None:

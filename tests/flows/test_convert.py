@@ -15,7 +15,7 @@ from htaflow.model.run_directory import Run, read_result
 from htaflow.model.support.errors import BadInputError
 
 
-def small_network(threshold: int = 8) -> Network:
+def scoring_network(threshold: int = 8) -> Network:
     return Network(
         "small",
         (
@@ -33,7 +33,7 @@ def wide_network() -> Network:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "small.safetensors"
-    save_network(small_network(), path)
+    save_network(scoring_network(), path)
     return path
 
 
@@ -43,13 +43,13 @@ def test_a_file_becomes_a_run_with_the_network_in_it(tmp_path: Path, file: Path)
     assert run.network.read_bytes() == file.read_bytes()
     assert "module top(" in run.verilog.read_text()
     assert read_result(run.interface) == interface
-    assert interface["digest"] == small_network().digest
+    assert interface["digest"] == scoring_network().digest
     assert interface["beats"] == 1
 
 
 def test_a_run_is_converted_in_place_with_the_bus_asked_for(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    save_network(small_network(), run.network)
+    save_network(scoring_network(), run.network)
     interface = convert(run.path, bus_bits=8)
     assert (interface["bus_bits"], interface["beats"]) == (8, 2)
 
@@ -173,7 +173,7 @@ def test_a_run_keeps_to_one_network(tmp_path: Path, file: Path) -> None:
     run = Run(tmp_path / "run")
     convert(file, run.path)
     before = run.network.read_bytes()
-    save_network(small_network(threshold=9), file)
+    save_network(scoring_network(threshold=9), file)
     with pytest.raises(BadInputError, match=r"holds a different network.*choose another --out"):
         convert(file, run.path)
     assert run.network.read_bytes() == before

@@ -21,7 +21,7 @@ endmodule
 """
 
 
-def small_network(feature_bits: int, *, signed: bool) -> Network:
+def serial_network(feature_bits: int, *, signed: bool) -> Network:
     """Return 5 features, 10 bits, 8 neurons, 3 classes, with weights that use all of them."""
     chance = np.random.default_rng(7)
     low = -(1 << feature_bits - 1) if signed else 0

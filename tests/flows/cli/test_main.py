@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from network_files import small_network, write_raw
 
 from htaflow.flows.cli import main as cli
 from htaflow.model.integer.file import save_network
-from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
 from htaflow.model.support.errors import DoesNotFitError
 
 VERBS = ("demo", "train", "check", "convert", "verify", "build", "report", "doctor")
@@ -37,36 +36,11 @@ def htaflow(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def small_network() -> Network:
-    return Network(
-        "small",
-        (
-            Encode("encode", 3, 4, False, np.arange(3), np.array([8, 4, 12])),
-            Dense("hidden", np.array([[1, -1, 0], [0, 1, 1]]), np.array([0, 2])),
-            Dense("scores", np.array([[1, 1], [-1, 1]])),
-            ArgMax("argmax"),
-        ),
-    )
-
-
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
     path = tmp_path / "network.safetensors"
     save_network(small_network(), path)
     return path
-
-
-def write_raw(path: Path, **changed: Any) -> None:
-    """Write a network file without validation; ``changed`` replaces tensors."""
-    layers = small_network().layers
-    tensors = {
-        f"{index}.{name}": np.array(tensor)
-        for index, layer in enumerate(layers)
-        for name, tensor in layer.tensors.items()
-    }
-    entries = [{"type": layer.type, **layer.scalars} for layer in layers]
-    header = {"format": 1, "name": "small", "layers": entries}
-    save_file(tensors | changed, path, metadata={"htaflow": json.dumps(header)})
 
 
 # --- Usage -----------------------------------------------------------------------------------

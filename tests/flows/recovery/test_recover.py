@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_network import PLL_MODEL, small_network
+from board_network import PLL_MODEL, serial_network
 from side_by_side import build_bitstream, differences
 
 from htaflow.flows.boards.board import Board, Pin, load_board
@@ -260,7 +260,7 @@ def test_the_pins_in_use_must_be_the_boards(everything):
     [("ulx3s-25f", 80), pytest.param("ulx3s-85f", None, marks=pytest.mark.slow)],
 )
 def test_a_board_with_a_network_is_recovered_from_its_bitstream(tmp_path, name, clock):
-    network = small_network(4, signed=False)
+    network = serial_network(4, signed=False)
     core = NetworkCore(network, bus_bits(network))
     board = load_board(name).with_clock(clock)
     top = BoardTop(

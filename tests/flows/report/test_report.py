@@ -68,7 +68,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def small_network() -> Network:
+def voting_network() -> Network:
     rng = np.random.default_rng(1)
     weights = rng.choice([-1, 0, 1], (40, 24))
     weights[:, 0] = 1
@@ -95,14 +95,14 @@ def quoted(run: Run) -> str:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     run = Run(tmp_path / "run")
-    save_network(small_network(), run.network)
+    save_network(voting_network(), run.network)
     return run
 
 
 def write_test_set(run: Run) -> np.ndarray[Any, Any]:
     """Write 50 frames whose labels golden gets right but for the first; return the labels."""
     frames = np.random.default_rng(0).integers(0, 16, (50, 8))
-    labels = golden.run(small_network(), frames)["class"][:, 0]
+    labels = golden.run(voting_network(), frames)["class"][:, 0]
     labels[0] = (labels[0] + 1) % 4
     np.savez(run.test, x=frames, y=labels)
     return labels
@@ -115,7 +115,7 @@ def training(**changed: Any) -> dict[str, Any]:
         "mode": "hard",
         "seed": 3,
         "epochs": 2,
-        "network": small_network().digest,
+        "network": voting_network().digest,
         "accuracy": {"float": 0.99, "hard": 0.98, "golden": 0.98},
         "test_frames": 50,
         "classes": ["ant", "bee", "cat", "dog"],
@@ -135,7 +135,7 @@ def board(**changed: Any) -> dict[str, Any]:
         "board": "icebreaker",
         "device": "up5k",
         "package": "sg48",
-        "network": small_network().digest,
+        "network": voting_network().digest,
         "fmax_mhz": 24.5,
         "clock_mhz": 12.0,
         "LUT": {"used": 1234, "available": 5280},
@@ -152,7 +152,7 @@ def fill(run: Run) -> None:
     """Write the result of every step."""
     write_test_set(run)
     write_json(run.train, training())
-    hardware = {"digest": small_network().digest, "stages": [], "frames_held": 2, "output_bits": 8}
+    hardware = {"digest": voting_network().digest, "stages": [], "frames_held": 2, "output_bits": 8}
     cycles = {"latency_cycles": 4, "interval_cycles": 2, "target": "portable"}
     write_json(run.interface, {**hardware, **cycles, "bus_bits": 16, "beats": 2})
     write_json(
@@ -264,11 +264,11 @@ def test_a_router_that_was_chosen_is_chosen_again(
 @pytest.mark.parametrize(
     ("network", "options"),
     [
-        (small_network(), {}),
-        (small_network(), {"target": "ice40", "pipeline": ["hidden"]}),
-        (small_network(), {"pipeline": []}),
-        (small_network(), {"depth": 2.5}),
-        (small_network(), {"bus_bits": 16}),
+        (voting_network(), {}),
+        (voting_network(), {"target": "ice40", "pipeline": ["hidden"]}),
+        (voting_network(), {"pipeline": []}),
+        (voting_network(), {"depth": 2.5}),
+        (voting_network(), {"bus_bits": 16}),
         # What a window waits for has cycles of its own, and its register may cost none.
         (image_network(), {}),
         (image_network(), {"pipeline": ["hidden1"]}),
@@ -383,7 +383,7 @@ def test_a_label_out_of_range_is_refused(run: Run) -> None:
 
 def test_a_network_without_classes_has_no_confusion_matrix(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    layers = small_network().layers
+    layers = voting_network().layers
     save_network(Network("bits", layers[:2]), run.network)
     write_test_set(run)
     assert "accuracy is not known" in report(run.path).read_text()

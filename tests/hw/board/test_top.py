@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_network import LOCK_CYCLES, PLL_MODEL, small_network
+from board_network import LOCK_CYCLES, PLL_MODEL, serial_network
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
@@ -22,7 +22,7 @@ PINS = BoardPins(reset="low", heartbeat="low", activity="high", constants={"fixe
     [(4, False, None), (12, True, None), (4, False, find_settings(25_000_000, 80_000_000))],
 )
 def test_frames_through_the_pins_give_golden_results(tmp_path, feature_bits, signed, pll):
-    network = small_network(feature_bits, signed=signed)
+    network = serial_network(feature_bits, signed=signed)
     core = NetworkCore(network, bus_bits(network))
     top = BoardTop(core, clock_hz=9_000, baud=1_000, pins=PINS, quiet_seconds=0.4, pll=pll)
     verilog = to_verilog(top, "board", core.modules)
@@ -72,14 +72,14 @@ def test_a_baud_rate_that_the_clock_cannot_make_is_rejected(clock_hz, baud):
 
 
 def test_a_constant_cannot_take_a_name_in_use():
-    core = NetworkCore(small_network(4, signed=False), 8)
+    core = NetworkCore(serial_network(4, signed=False), 8)
     with pytest.raises(ValueError, match="'rx' cannot be a constant output, it has a use"):
         BoardTop(core, clock_hz=12_000_000, baud=1_000_000, pins=BoardPins(constants={"rx": 1}))
     to_verilog(core, "core", core.modules)  # Amaranth warns of what is never used
 
 
 def test_the_quiet_time_is_at_least_what_was_asked_for():
-    network = small_network(4, signed=False)
+    network = serial_network(4, signed=False)
     top = BoardTop(NetworkCore(network, 8), clock_hz=12_000_000, baud=1_000_000)
     to_verilog(top, "board", {})
     assert 0.02 <= top.quiet_cycles / 12e6 < 0.04

@@ -225,7 +225,8 @@ def run_tool(
         log=path,
         timeout=timeout,
         heading=f"$ {shlex.join([tool.name, *arguments])}\n",
-        environment=os.environ | tool_settings(),
+        # A tool that is an old Python script must not mix a new Python's warnings into its output.
+        environment=os.environ | {"PYTHONWARNINGS": "ignore"} | tool_settings(),
     )
     if own_log is not None:
         _insert(folder / own_log, path)

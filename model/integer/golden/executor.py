@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.integer.golden.kernel import prepare
-from htaflow.model.integer.golden.planes import pack, padded, unpack
+from htaflow.model.integer.golden.planes import as_rows, pack, padded
 from htaflow.model.integer.network import IntArray, Network, require_network
 from htaflow.model.support.errors import BadInputError, kind_of
 
@@ -107,9 +107,8 @@ def _execute(
                 values = values[:count]
             if outgoing.is_bits and values.dtype != np.uint64:  # numbers that happen to be bits
                 values = pack(values.T.astype(np.bool_))
-            planes = values.dtype == np.uint64
             if name in wanted:
-                rows = unpack(values, count) if planes else values
+                rows = as_rows(values, count)
                 rows = rows.reshape(count, *outgoing.shape)
                 block[name] = rows if passes is None else _by_frame(rows, passes, frames_here)
         blocks.append(block)

@@ -26,6 +26,8 @@ from htaflow.model.integer.network import (
     Quantise,
     Spiking,
     Steps,
+    SumPool2d,
+    Threshold,
     Unflatten,
     Values,
     Windowed,
@@ -42,6 +44,7 @@ def kind(network: Network) -> str:
         "deep Heaviside network": any(map(_is_heaviside, layers)),
         "spiking network": any(isinstance(layer, Spiking) for layer in layers),
         "concept bottleneck": network.concepts is not None,
+        "network of several levels": any(map(_has_levels, layers)),
     }
     found = [name for name, is_one in kinds.items() if is_one] or ["binary network"]
     if any(isinstance(layer, Convolution) for layer in layers):
@@ -56,6 +59,13 @@ def _is_heaviside(layer: Layer) -> bool:
     if not isinstance(layer, Dense) or layer.thresholds is None:
         return False
     return layer.inputs == "unipolar" or not layer.is_ternary
+
+
+def _has_levels(layer: Layer) -> bool:
+    """Whether neurons or channels have several thresholds each."""
+    if isinstance(layer, Conv2d):
+        layer = layer.neurons
+    return isinstance(layer, Dense | Threshold) and layer.levels > 1
 
 
 @singledispatch
@@ -91,8 +101,16 @@ def _(layer: Quantise, fed: Values) -> dict[str, str]:
 @parameters.register
 def _(layer: Dense, fed: Values) -> dict[str, str]:
     found = {"inputs": _inputs(layer, fed), "weights": _weights(layer.weights)}
-    found["thresholds"] = "none" if layer.thresholds is None else _range(layer.thresholds)
+    found["thresholds"] = _thresholds(layer.thresholds)
     return found
+
+
+@parameters.register
+def _(layer: Threshold, fed: Values) -> dict[str, str]:
+    return {
+        "inputs": f"integers {fed.low} to {fed.high}",
+        "thresholds": _thresholds(layer.thresholds),
+    }
 
 
 @parameters.register
@@ -105,8 +123,9 @@ def _(layer: Convolution, fed: Values) -> dict[str, str]:
     return _windows(layer, fed) | parameters(layer.neurons, layer.window(fed))
 
 
-@parameters.register
-def _(layer: MaxPool2d, fed: Values) -> dict[str, str]:
+@parameters.register(MaxPool2d)
+@parameters.register(SumPool2d)
+def _(layer: MaxPool2d | SumPool2d, fed: Values) -> dict[str, str]:
     return _windows(layer, fed)
 
 
@@ -167,7 +186,8 @@ def _features(layer: FirstLayer) -> str:
 def _windows(layer: Windowed, fed: Values) -> dict[str, str]:
     found = {"kernel": _by(layer.kernel), "stride": _by(layer.stride), "padding": "none"}
     if any(layer.padding):
-        found["padding"] = f"{_by(layer.padding)} of bit {layer.pad_bit}"
+        what = "bit" if fed.is_bits else "value"
+        found["padding"] = f"{_by(layer.padding)} of {what} {layer.pad_bit}"
     found["windows"] = _by(layer.grid(fed))
     return found
 
@@ -183,6 +203,15 @@ def _weights(weights: IntArray) -> str:
     """Return how many bits the weights have, two's complement, and their range."""
     low, high = int(weights.min()), int(weights.max())
     return f"{Values((1,), min(low, -1), high).width} bits, {_range(weights)}"
+
+
+def _thresholds(thresholds: IntArray | None) -> str:
+    """Return how many thresholds a neuron or channel has, if several, and their range."""
+    if thresholds is None:
+        return "none"
+    if thresholds.ndim == 1:
+        return _range(thresholds)
+    return f"{thresholds.shape[1]} each, {_range(thresholds)}"
 
 
 def _range(numbers: IntArray) -> str:

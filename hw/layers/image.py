@@ -2,7 +2,8 @@
 # A core may be made only to ask for its cycles and layouts.
 """Images as streams: a frame becomes pixels, and pixels become a frame again.
 
-A pixel is one transfer of all its channels, channel 0 lowest; pixels come row by row.
+A pixel is one transfer of all its channels, channel 0 lowest, each the bits of a number; pixels
+come row by row.
 """
 
 from amaranth.hdl import Cat, Module, Signal
@@ -14,14 +15,14 @@ from htaflow.model.integer.network import Flatten, Unflatten, Values
 
 
 class Serialiser(LayerComponent):
-    """A frame of bits to the pixels of an image.
+    """A frame to the pixels of an image.
 
     Latency: 1 cycle to the first pixel. Initiation interval: a cycle for each pixel; the next frame
     is taken in the cycle in which the last pixel is.
 
     Parameters:
         name: the layer's name.
-        image: its shape, (channels, height, width).
+        image: the image, (channels, height, width).
 
     Members:
         input: stream of frames in the image's flat order.
@@ -31,8 +32,9 @@ class Serialiser(LayerComponent):
     def __init__(self, name: str, image: Values) -> None:
         self._channels, height, width = image.shape
         self._pixels = height * width
+        self._bits = image.width
         self.pipelines = (Pipeline([PASS] + [EMIT] * (self._pixels - 1)),)
-        super().__init__(name, image.count, self._channels)
+        super().__init__(name, image.count * self._bits, self._channels * self._bits)
 
     def elaborate(self, platform: object) -> Module:
         """Build a shift register for each channel."""
@@ -48,25 +50,25 @@ class Serialiser(LayerComponent):
         with m.If(moves):
             m.d.sync += self.output.valid.eq(goes)
         for channel in range(self._channels):
-            pixels = Signal(self._pixels, name=f"channel{channel}", reset_less=True)
+            size = self._pixels * self._bits
+            pixels = Signal(size, name=f"channel{channel}", reset_less=True)
             with m.If(goes & first):
-                m.d.sync += pixels.eq(
-                    self.input.payload[channel * self._pixels : (channel + 1) * self._pixels]
-                )
+                m.d.sync += pixels.eq(self.input.payload[channel * size : (channel + 1) * size])
             with m.Elif(goes):
-                m.d.sync += pixels.eq(pixels >> 1)
-            m.d.comb += self.output.payload[channel].eq(pixels[0])
+                m.d.sync += pixels.eq(pixels >> self._bits)
+            number = self.output.payload[channel * self._bits : (channel + 1) * self._bits]
+            m.d.comb += number.eq(pixels[: self._bits])
         return m
 
 
 class Deserialiser(LayerComponent):
-    """The pixels of an image to a frame of bits.
+    """The pixels of an image to a frame.
 
     Latency: 1 cycle from the last pixel. Initiation interval: a cycle for each pixel.
 
     Parameters:
         name: the layer's name.
-        image: its shape, (channels, height, width).
+        image: the image, (channels, height, width).
 
     Members:
         input: stream of pixels.
@@ -76,8 +78,9 @@ class Deserialiser(LayerComponent):
     def __init__(self, name: str, image: Values) -> None:
         self._channels, height, width = image.shape
         self._pixels = height * width
+        self._bits = image.width
         self.pipelines = (Pipeline([TAKE] * (self._pixels - 1) + [PASS]),)
-        super().__init__(name, self._channels, image.count)
+        super().__init__(name, self._channels * self._bits, image.count * self._bits)
 
     def elaborate(self, platform: object) -> Module:
         """Build a register for each pixel.
@@ -96,12 +99,17 @@ class Deserialiser(LayerComponent):
             m.d.sync += self.output.valid.eq(takes & last)
         pixels = []
         for number in range(self._pixels):
-            pixel = Signal(self._channels, name=f"pixel{number}", reset_less=True)
+            bits = self._channels * self._bits
+            pixel = Signal(bits, name=f"pixel{number}", reset_less=True)
             with m.If(takes & (at == number)):
                 m.d.sync += pixel.eq(self.input.payload)
             pixels.append(pixel)
         m.d.comb += self.output.payload.eq(
-            Cat(pixel[channel] for channel in range(self._channels) for pixel in pixels)
+            Cat(
+                pixel[channel * self._bits : (channel + 1) * self._bits]
+                for channel in range(self._channels)
+                for pixel in pixels
+            )
         )
         return m
 
@@ -119,4 +127,5 @@ def _(layer: Flatten, place: Placement) -> list[Part]:
 @widest_word.register(Flatten)
 @widest_word.register(Unflatten)
 def _(layer: Flatten | Unflatten, incoming: Values) -> tuple[str, int, str]:
-    return f"the image of layer '{layer.name}'", incoming.count, "use a smaller one"
+    bits = incoming.count * incoming.width
+    return f"the image of layer '{layer.name}'", bits, "use a smaller one"

@@ -8,13 +8,10 @@ from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.literals import collect, columns
 from htaflow.hw.logic.netlist import TRUE, Logic, Net
-from htaflow.hw.logic.popcount import popcount
+from htaflow.hw.logic.popcount import greater_or_equal, popcount
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.logic.truth_table import MUX
 from htaflow.model.integer.network import ArgMax, GroupSum, Values
-
-# Inputs (a, b, lower): a > b in this bit, or equal in this bit and greater or equal below.
-_COMPARE = 0xB2
 
 
 @layer_logic.register
@@ -74,14 +71,6 @@ def _tournament(logic: Logic, keys: Sequence[list[Net]], index_width: int) -> li
     low, high = contenders
     keep = greater_or_equal(logic, low[1], high[1])
     return [logic.table(MUX, [b, a, keep]) for a, b in zip(low[0], high[0], strict=True)]
-
-
-def greater_or_equal(logic: Logic, a: Sequence[Net], b: Sequence[Net]) -> Net:
-    """Return the net of ``a >= b`` for two unsigned numbers of one width, low bit first."""
-    result: Net = 1
-    for bit_a, bit_b in zip(a, b, strict=True):
-        result = logic.table(_COMPARE, [bit_a, bit_b, result])
-    return result
 
 
 _Contender = tuple[list[Net], list[Net]]  # (class index, score)

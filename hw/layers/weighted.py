@@ -15,6 +15,7 @@ from htaflow.hw.layers.placement import layer_logic
 from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.decompose import decompose
+from htaflow.hw.logic.levels import levels_reached
 from htaflow.hw.logic.literals import Literal, collect, columns, weighted_table
 from htaflow.hw.logic.netlist import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
 from htaflow.hw.logic.popcount import at_least
@@ -30,7 +31,7 @@ def sums_logic(
 
     Scores have the layer's width each, the first lowest.
     """
-    if values.width == 1 and layer.is_ternary:
+    if values.width == 1 and layer.is_ternary and layer.levels <= 1:
         return dense_logic(layer, values, target, known)
     return weighted_logic(layer, values, target, known)
 
@@ -51,7 +52,11 @@ def weighted_logic(
         span = slice(starts[n], starts[n + 1])
         wires = list(zip(nets[span], weights[span], strict=True))
         name = f"{layer.name}_n{n}"
-        if thresholds is not None:
+        if thresholds is not None and layer.levels > 1:
+            level = _levels(logic, wires, thresholds[n])
+            logic.name_number(name, level)
+            logic.outputs += level
+        elif thresholds is not None:
             net = _neuron(logic, wires, thresholds[n])
             logic.name_bit(name, net)
             logic.outputs.append(net)
@@ -75,13 +80,47 @@ def _neuron(logic: Logic, wires: Iterable[tuple[Net, int]], threshold: int) -> N
         if not weights:
             return TRUE if table else FALSE
         return decompose(logic, table, [net for net, _ in weights])
+    total, shared, too_much = _total(logic, weights)
+    return at_least(logic, total, -(-threshold // shared) + too_much)
+
+
+def _levels(logic: Logic, wires: Iterable[tuple[Net, int]], thresholds: list[int]) -> list[Net]:
+    """Return how many ``thresholds`` the popcount reaches, low bit first.
+
+    Each net counts as its weight says; one of weight -w counts w if it is 0.
+    """
+    weights, constant = collect(logic, wires)
+    needed = [threshold - constant for threshold in thresholds]
+    if len(weights) <= MAX_TABLE_INPUTS:
+        return _tables(logic, weights, needed)
+    total, shared, too_much = _total(logic, weights)
+    return levels_reached(logic, total, [-(-one // shared) + too_much for one in needed])
+
+
+def _tables(logic: Logic, weights: dict[Literal, int], thresholds: list[int]) -> list[Net]:
+    """Return how many ``thresholds`` a few weighted bits reach, as a truth table a bit."""
+    reached = [weighted_table(weights, threshold) for threshold in thresholds]
+    nets = [net for net, _ in weights]
+    bits = []
+    for place in range(len(thresholds).bit_length()):
+        table = 0
+        for entry in range(1 << len(nets)):
+            count = sum(one >> entry & 1 for one in reached)
+            table |= (count >> place & 1) << entry
+        bits.append(logic.table(table, nets))
+    return bits
+
+
+def _total(logic: Logic, weights: dict[Literal, int]) -> tuple[list[Net], int, int]:
+    """Return the sum of ``weights``, in units of their greatest common divisor.
+
+    The result is the number, low bit first; the divisor; and by how many units it is too large.
+    """
     shared = math.gcd(*weights.values())
     weights = {literal: weight // shared for literal, weight in weights.items()}
-    threshold = -(-threshold // shared)
     heap, too_much = columns(logic, weights)
     width = (sum(weights.values()) + too_much).bit_length()
-    total = compress(logic, heap[:width], width, logic.target.lut_inputs)
-    return at_least(logic, total, threshold + too_much)
+    return compress(logic, heap[:width], width, logic.target.lut_inputs), shared, too_much
 
 
 def _score(

@@ -8,12 +8,15 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
 from htaflow.hw.layers.placement import Part, Placement, layer_logic, layer_parts, widest_word
+from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import Logic, Net
+from htaflow.hw.logic.popcount import greater_or_equal
 from htaflow.hw.logic.target import PORTABLE, Target
+from htaflow.hw.logic.truth_table import MUX
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.schedule import Pipeline, Step
-from htaflow.model.integer.network import Convolution, MaxPool2d, Values, Windowed
+from htaflow.model.integer.network import Convolution, MaxPool2d, SumPool2d, Values, Windowed
 
 SHORT_LINE = 6
 """Lines of fewer pixels than this are kept in registers, others in memory.
@@ -89,8 +92,12 @@ class Windows(LayerComponent):
             )
         )
         self.rows, self.columns = rows, columns
-        self._channels = image.shape[0]
-        self._pad_bit = layer.pad_bit
+        self._channels, self._number_bits = image.shape[0], image.width
+        self._bits = self._channels * self._number_bits  # of a pixel
+        number = layer.pad_bit & ((1 << image.width) - 1)
+        pixel = sum(number << at for at in range(0, self._bits, image.width))
+        # As a signed number of that width; what is written does not depend on it.
+        self._padding = pixel - (pixel >> (self._bits - 1) << self._bits)
         steps = []
         for y in range(rows.length):
             for x in range(columns.length):
@@ -98,7 +105,7 @@ class Windows(LayerComponent):
                 emits = rows.completes(y) and columns.completes(x)
                 steps.append(Step(inside or not (x or y), inside, emits))
         self.pipelines = (Pipeline(steps, 2),)
-        super().__init__(name, self._channels, layer.window(image).count)
+        super().__init__(name, self._bits, layer.window(image).count * image.width)
 
     def elaborate(self, platform: object) -> Module:
         """Build the scan, the lines and the window."""
@@ -117,11 +124,11 @@ class Windows(LayerComponent):
 
         # First the pixel at hand, and those above it; then the window, which moves on by a column.
         held, completes = Signal(), Signal()
-        pixel = Signal(self._channels, reset_less=True)
+        pixel = Signal(self._bits, reset_less=True)
         with m.If(moves):
             m.d.sync += [held.eq(steps), self.output.valid.eq(held & completes)]
         with m.If(steps):
-            padding = Const(-self._pad_bit, self._channels)
+            padding = Const(self._padding, self._bits)
             m.d.sync += completes.eq(row_completes & column_completes)
             m.d.sync += pixel.eq(Mux(inside, self.input.payload, padding))
         joins = Signal()
@@ -131,14 +138,14 @@ class Windows(LayerComponent):
         window = Signal(len(column) * width, reset_less=True)
         with m.If(joins):
             m.d.sync += window.eq(Cat(window, column)[len(column) :])
-        m.d.comb += self.output.payload.eq(
-            Cat(
-                window[(right * height + down) * self._channels + channel]
-                for channel in range(self._channels)
-                for down in range(height)
-                for right in range(width)
-            )
+        size = self._number_bits
+        numbers = (
+            (right * height + down) * self._bits + channel * size
+            for channel in range(self._channels)
+            for down in range(height)
+            for right in range(width)
         )
+        m.d.comb += self.output.payload.eq(Cat(window[at : at + size] for at in numbers))
         return m
 
     def _column(self, m: Module, pixel: Value, x: Value, steps: Value, joins: Value) -> Value:
@@ -147,12 +154,12 @@ class Windows(LayerComponent):
         ``x`` is the column of the pixel that follows ``pixel``, which it replaces when it
         ``steps``; ``joins`` is when ``pixel`` has been seen and joins those above.
         """
-        bits = self._channels * (self.rows.kernel - 1)
+        bits = self._bits * (self.rows.kernel - 1)
         if not bits:
             return pixel
         above = Signal(bits)
         column = Cat(above, pixel)
-        kept = column[self._channels :]
+        kept = column[self._bits :]
         if self.columns.length < SHORT_LINE:
             line = Signal(bits * self.columns.length, reset_less=True)
             with m.If(joins):
@@ -210,7 +217,7 @@ def _is_inside(axis: Axis, at: Value) -> Value:
 def convolution_logic(
     layer: Convolution, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:
-    """Return the logic of a convolution's neurons, ``values`` being the bits of one window."""
+    """Return the logic of a convolution's neurons, ``values`` being those of one window."""
     return layer_logic(layer.neurons, values, target, known)
 
 
@@ -223,7 +230,7 @@ def _(layer: Windowed, place: Placement) -> list[Part]:
 
 @widest_word.register
 def _(layer: Windowed, incoming: Values) -> tuple[str, int, str]:
-    bits = layer.window(incoming).count
+    bits = layer.window(incoming).count * incoming.width
     return f"a window of layer '{layer.name}'", bits, "use fewer channels"
 
 
@@ -231,17 +238,67 @@ def _(layer: Windowed, incoming: Values) -> tuple[str, int, str]:
 def pool_logic(
     layer: MaxPool2d, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
 ) -> Logic:
-    """Return the OR of each channel of a window, ``values`` being its bits."""
-    logic = Logic(f"{layer.name}_logic", values.count, target, known)
-    pixels = layer.kernel[0] * layer.kernel[1]
-    for channel in range(values.count // pixels):
-        nets = logic.sources[channel * pixels : (channel + 1) * pixels]
-        while len(nets) > 1:
-            chosen, nets = nets[: target.lut_inputs], nets[target.lut_inputs :]
-            nets.append(_any(logic, chosen))
-        logic.name_bit(f"{layer.name}_c{channel}", nets[0])
-        logic.outputs.append(nets[0])
+    """Return the largest of each channel of a window, ``values`` being those of the window."""
+    logic = Logic(f"{layer.name}_logic", values.count * values.width, target, known)
+    for channel, numbers in enumerate(_channels(logic, layer, values)):
+        if values.width == 1:
+            nets = [net for (net,) in numbers]
+            while len(nets) > 1:
+                chosen, nets = nets[: target.lut_inputs], nets[target.lut_inputs :]
+                nets.append(_any(logic, chosen))
+            largest = nets
+        else:
+            while len(numbers) > 1:
+                first, second, *numbers = numbers
+                numbers.append(_larger(logic, first, second))
+            largest = numbers[0]
+        _name(logic, f"{layer.name}_c{channel}", largest)
+        logic.outputs += largest
     return logic
+
+
+@layer_logic.register
+def sum_pool_logic(
+    layer: SumPool2d, values: Values, target: Target = PORTABLE, known: BitFacts | None = None
+) -> Logic:
+    """Return the sum of each channel of a window, ``values`` being those of the window."""
+    logic = Logic(f"{layer.name}_logic", values.count * values.width, target, known)
+    pixels = layer.kernel[0] * layer.kernel[1]
+    width = Values((1,), pixels * values.low, pixels * values.high).width
+    for channel, numbers in enumerate(_channels(logic, layer, values)):
+        heap: list[list[Net]] = [[] for _ in range(width)]
+        constant = 0
+        for number in numbers:
+            for place, net in enumerate(number):
+                heap[place].append(net)
+            if values.signed:  # the top bit counts -2**place: its complement less 2**place
+                heap[len(number) - 1][-1] = logic.invert(number[-1])
+                constant -= 1 << (len(number) - 1)
+        total = compress(logic, heap, width, target.lut_inputs, constant)
+        _name(logic, f"{layer.name}_c{channel}", total)
+        logic.outputs += total
+    return logic
+
+
+def _channels(logic: Logic, layer: Windowed, values: Values) -> list[list[list[Net]]]:
+    """Return for each channel of a window its numbers, low bits first."""
+    pixels, width = layer.kernel[0] * layer.kernel[1], values.width
+    numbers = [logic.sources[at : at + width] for at in range(0, values.count * width, width)]
+    return [numbers[at : at + pixels] for at in range(0, values.count, pixels)]
+
+
+def _larger(logic: Logic, a: list[Net], b: list[Net]) -> list[Net]:
+    """Return the larger of two unsigned numbers, low bit first."""
+    keep = greater_or_equal(logic, a, b)
+    return [logic.table(MUX, [bit_b, bit_a, keep]) for bit_a, bit_b in zip(a, b, strict=True)]
+
+
+def _name(logic: Logic, name: str, number: list[Net]) -> None:
+    """Name the nets of ``number``; a bit bears the ``name`` itself."""
+    if len(number) == 1:
+        logic.name_bit(name, number[0])
+    else:
+        logic.name_number(name, number)
 
 
 def _any(logic: Logic, nets: list[Net]) -> Net:

@@ -20,6 +20,9 @@ from htaflow.hw.logic.truth_table import AND2, MAJORITY3, OR2, XOR2, XOR3
 _FEWEST = 15
 """Bits of a column that are worth a module."""
 
+# Inputs (a, b, lower): a > b in this bit, or equal in this bit and greater or equal below.
+_COMPARE = 0xB2
+
 
 def popcount(logic: Logic, bits: Sequence[Net]) -> list[Net]:
     """Return the number of ones among ``bits``, low bit first.
@@ -61,6 +64,14 @@ def at_least(logic: Logic, number: Sequence[Net], threshold: int) -> Net:
     result = TRUE
     for bit, net in enumerate(number):
         result = logic.table(AND2 if threshold >> bit & 1 else OR2, [net, result])
+    return result
+
+
+def greater_or_equal(logic: Logic, a: Sequence[Net], b: Sequence[Net]) -> Net:
+    """Return the net of ``a >= b`` for two unsigned numbers of one width, low bit first."""
+    result: Net = 1
+    for bit_a, bit_b in zip(a, b, strict=True):
+        result = logic.table(_COMPARE, [bit_a, bit_b, result])
     return result
 
 

@@ -1,8 +1,11 @@
 """Integer networks on disk: one safetensors file with a JSON header, safe to open untrusted.
 
 The tensors are named ``LAYER_INDEX.FIELD`` and hold signed integers; the header's metadata has one
-entry, ``htaflow``, a JSON object ``{"format": 1, "name": ..., "layers": [{"type": ..., "name": ...,
+entry, ``htaflow``, a JSON object ``{"format": 2, "name": ..., "layers": [{"type": ..., "name": ...,
 FIELD: ...}, ...]}``. https://huggingface.co/docs/safetensors describes the container.
+
+Format 2 has more layers and fields than format 1. What format 1 can hold is written as format 1,
+which earlier versions read too.
 """
 
 import json
@@ -25,7 +28,7 @@ from htaflow.model.integer.problems import (
 from htaflow.model.support.errors import BadInputError, abbreviate, did_you_mean
 from htaflow.model.support.files import as_path, write_atomic
 
-FORMAT = 1
+FORMATS = (1, 2)
 MAX_LAYERS = 1000
 
 _KNOWN = {
@@ -47,7 +50,8 @@ def save_network(network: Network, path: str | Path) -> None:
 def network_bytes(network: Network) -> bytes:
     """Return the content of the network file of ``network``."""
     layers = [{"type": layer.type, **layer.scalars} for layer in network.layers]
-    header = {"format": FORMAT, "name": network.name, "layers": layers}
+    needed = FORMATS[any(layer.needs_format_2 for layer in network.layers)]
+    header = {"format": needed, "name": network.name, "layers": layers}
     tensors = {
         f"{index}.{name}": tensor
         for index, layer in enumerate(network.layers)
@@ -104,8 +108,8 @@ def _read(path: Path) -> tuple[str, tuple[Layer, ...], list[Problem]]:
     except (ValueError, RecursionError) as error:
         what = abbreviate(str(error), 200)[1:-1]
         return _unreadable(f"its 'htaflow' header is no JSON ({what})", "write it again")
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        return _unreadable(f"its format is not {FORMAT}", "use an htaflow of the same age")
+    if not isinstance(header, dict) or header.get("format") not in FORMATS:
+        return _unreadable("its format is neither 1 nor 2", "use the htaflow that wrote it")
     entries = header.get("layers")
     if not isinstance(entries, list) or not isinstance(header.get("name"), str):
         return _unreadable("its header lacks 'name' or 'layers'", "write it again")

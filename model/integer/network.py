@@ -23,8 +23,9 @@ from htaflow.model.integer.layers.lookup import MAX_LOOKUP_INPUTS, Lookup
 from htaflow.model.integer.layers.quantise import Quantise
 from htaflow.model.integer.layers.spiking import Spiking
 from htaflow.model.integer.layers.steps import Accumulate, Steps
+from htaflow.model.integer.layers.threshold import Threshold
 from htaflow.model.integer.layers.vote import ArgMax, GroupSum
-from htaflow.model.integer.layers.window import MaxPool2d, Windowed
+from htaflow.model.integer.layers.window import MaxPool2d, SumPool2d, Windowed
 from htaflow.model.integer.problems import describe_problems, find_problems
 from htaflow.model.support.errors import BadInputError, kind_of
 from htaflow.model.support.files import digest_all
@@ -53,6 +54,8 @@ __all__ = [
     "Quantise",
     "Spiking",
     "Steps",
+    "SumPool2d",
+    "Threshold",
     "Unflatten",
     "Values",
     "Windowed",
@@ -70,6 +73,8 @@ LAYER_TYPES: dict[str, type[Layer]] = {
         Conv2d,
         LookupConv2d,
         MaxPool2d,
+        SumPool2d,
+        Threshold,
         Flatten,
         Steps,
         Spiking,

@@ -128,9 +128,9 @@ def _misplaced_by_concepts(layer: Layer, before: Sequence[Layer]) -> _Found:
 
 def _misfed(layer: Layer, values: Values) -> _Found:
     """Yield what is wrong with a layer that is fed ``values``: their shape, or its own numbers."""
-    if len(values.shape) == layer.dimensions:
+    if len(values.shape) in layer.dimensions:
         yield from layer.problems(values)
-    elif layer.dimensions == 1:
+    elif layer.dimensions == (1,):
         yield f"it is fed an image, {values}, but takes flat values", "put a Flatten before it"
     else:
         yield f"it is fed {values}, but takes an image", "put an Unflatten before it"

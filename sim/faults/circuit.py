@@ -5,7 +5,7 @@ them (shift registers, line buffers, counters) only moves bits, and so does it h
 one :class:`Circuit` share every net that they have in common.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -95,16 +95,17 @@ class Circuit:
             return self._accumulate(part, transfers)
         if isinstance(part, Serialiser):
             (bits,) = transfers
-            channels = len(part.output.payload)
-            pixels = len(bits) // channels
-            return [bits[pixel::pixels] for pixel in range(pixels)]
+            numbers = _grouped(bits, incoming.width)
+            pixels = len(bits) // len(part.output.payload)
+            return [_joined(numbers[pixel::pixels]) for pixel in range(pixels)]
         if isinstance(part, Deserialiser):
-            return [[pixel[c] for c in range(len(transfers[0])) for pixel in transfers]]
+            return [_joined(_image(transfers, incoming.width))]
         if isinstance(part, Windows):
             assert isinstance(layer, Windowed)
-            image = [pixel[c] for c in range(len(transfers[0])) for pixel in transfers]
-            image.append(layer.pad_bit)
-            return [[image[tap] for tap in taps] for taps in layer.taps(incoming).tolist()]
+            image = _image(transfers, incoming.width)
+            image.append([layer.pad_bit >> place & 1 for place in range(incoming.width)])
+            taps = layer.taps(incoming).tolist()
+            return [_joined(image[tap] for tap in window) for window in taps]
         raise NotImplementedError(f"no circuit of a {type(part).__name__}")
 
     def _membranes(self, part: Membranes, transfers: _Transfers) -> _Transfers:
@@ -155,6 +156,22 @@ class Circuit:
         numbers = [bits >> (width * k) & ((1 << width) - 1) for k in range(self.values.count)]
         frame = np.array(numbers, np.int64)
         return frame - (frame >> (width - 1) << width) if self.values.signed else frame
+
+
+def _grouped(bits: list[Net], width: int) -> list[list[Net]]:
+    """Return ``bits`` as numbers of ``width`` bits."""
+    return [bits[at : at + width] for at in range(0, len(bits), width)]
+
+
+def _joined(numbers: Iterable[list[Net]]) -> list[Net]:
+    """Return the bits of ``numbers``."""
+    return [net for number in numbers for net in number]
+
+
+def _image(pixels: _Transfers, width: int) -> list[list[Net]]:
+    """Return the numbers of an image in its flat order."""
+    by_pixel = [_grouped(bits, width) for bits in pixels]
+    return [numbers[channel] for channel in range(len(by_pixel[0])) for numbers in by_pixel]
 
 
 def inline(source: Logic, target: Logic, inputs: Sequence[Net]) -> list[Net]:

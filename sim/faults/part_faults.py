@@ -17,9 +17,9 @@ from htaflow.hw.layers.encode import BeatEncoder, FrameEncoder
 from htaflow.hw.layers.placement import Part
 from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
-from htaflow.hw.layers.vote import greater_or_equal
 from htaflow.hw.layers.window import Windows
 from htaflow.hw.logic.netlist import Logic, Net
+from htaflow.hw.logic.popcount import greater_or_equal
 from htaflow.hw.logic.truth_table import MUX
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent
@@ -36,6 +36,8 @@ from htaflow.model.integer.network import (
     MaxPool2d,
     Spiking,
     Steps,
+    SumPool2d,
+    Threshold,
     Values,
 )
 from htaflow.sim.faults import stream_faults as tampered
@@ -112,13 +114,15 @@ def _none(layer: Layer) -> tuple[str, ...]:
     return ()
 
 
-for _type in (Dense, Lookup, Convolution, MaxPool2d, Spiking):
+for _type in (Dense, Lookup, Convolution, Threshold, Spiking):
     logic_kinds.register(_type)(_none)
 
 
 @logic_kinds.register(GroupSum)
 @logic_kinds.register(Concepts)
-def _(layer: GroupSum | Concepts) -> tuple[str, ...]:
+@logic_kinds.register(MaxPool2d)
+@logic_kinds.register(SumPool2d)
+def _(layer: GroupSum | Concepts | MaxPool2d | SumPool2d) -> tuple[str, ...]:
     return (_MOVED,)
 
 

@@ -14,6 +14,7 @@ from networks import (
     random_encode,
     random_lookup,
     random_spiking,
+    random_threshold,
     random_windowed,
 )
 
@@ -54,8 +55,8 @@ class Chain:
             found = layer.output(found)
         return found
 
-    def add_dense(self, count: int, *, thresholds: bool = True) -> None:
-        """Sums of whatever comes, which is not signed."""
+    def add_dense(self, count: int, *, thresholds: bool = True, levels: bool = False) -> None:
+        """Sums of whatever comes, which is not signed; bits, or with ``levels`` levels."""
         pick, fed = self.choices.pick, self.values
         self.layers.append(
             random_dense(
@@ -68,8 +69,21 @@ class Chain:
                 unipolar=not fed.is_bits or self.choices.chance(0.5),
                 weight_bits=pick((2, 2, 2, 2, 3, 4, 5, 6, 7, 8)),
                 high=fed.high,
+                levels=pick((1, 1, 3, 2, 7, 20)) if levels else 1,
             )
         )
+
+    def add_levels(self, count: int) -> None:
+        """Sums with several thresholds each, or the levels of sums."""
+        if self.choices.chance(0.5):
+            self.add_dense(count, levels=True)
+        else:
+            self.add_dense(count, thresholds=False)
+            self._add_threshold()
+
+    def _add_threshold(self) -> None:
+        name = self._name("level")
+        self.layers.append(random_threshold(self.choices.rng, name, self.values, self.choices))
 
     def add_lookup(self, count: int) -> None:
         """Truth tables."""
@@ -89,18 +103,22 @@ class Chain:
     def add_image(self) -> None:
         """Convolutions and pooling, over neurons or over what comes."""
         pick, fed = self.choices.pick, self.values
-        if fed.is_bits and fed.count < 40 and self.choices.chance(0.5):
+        if fed.count * fed.width < 40 and self.choices.chance(0.5):
             channels = pick(_divisors(fed.count))
             height = pick(_divisors(fed.count // channels))
             shape = channels, height, fed.count // channels // height
         else:
             shape = pick(range(1, 4)), pick(range(1, 6)), pick(range(1, 6))
-            self.add_neurons(prod(shape))
+            pick((self.add_neurons, self.add_levels))(prod(shape))
         self.layers.append(Unflatten(self._name("image"), shape))
         for _ in range(pick(range(4))):
             name = self._name("window")
-            layer = random_windowed(self.choices.rng, name, self.values, self.choices)
+            if self.values.signed or (not self.values.is_bits and self.choices.chance(0.3)):
+                self._add_threshold()
+            layer = random_windowed(self.choices.rng, name, self.values, self.choices, levels=True)
             self.layers.extend([layer] if layer is not None else [])
+        if self.values.signed:
+            self._add_threshold()
         self.layers.append(Flatten(self._name("flat")))
 
     def add_steps(self, end: Callable[[], None] | None = None) -> None:
@@ -187,9 +205,11 @@ def make_chain(choices: Choices) -> Network:
     """Return a network of up to three runs of layers, each flat, of images or of steps."""
     chain = Chain(choices)
     for _ in range(choices.pick(range(4))):
-        run = choices.pick(("neurons", "neurons", "votes", "image", "image", "steps"))
+        run = choices.pick(("neurons", "levels", "votes", "image", "image", "steps"))
         if run == "neurons":
             chain.add_neurons(choices.pick(range(1, 9)))
+        elif run == "levels":
+            chain.add_levels(choices.pick(range(1, 9)))
         else:
             {"votes": chain.add_votes, "image": chain.add_image, "steps": chain.add_steps}[run]()
     chain.add_ending()

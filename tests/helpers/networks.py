@@ -1,6 +1,7 @@
 """Random small networks and frames: from a seed, and as a hypothesis strategy."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ from htaflow.model.integer.network import (
     Quantise,
     Spiking,
     Steps,
+    SumPool2d,
+    Threshold,
     Unflatten,
     Values,
     Windowed,
@@ -88,6 +91,7 @@ def random_dense(
     unipolar: bool = False,
     weight_bits: int = 2,
     high: int = 1,
+    levels: int = 1,
 ) -> Dense:
     """A layer of neurons of one ``fan_in``, or of any; some are always 0 or always 1.
 
@@ -105,10 +109,33 @@ def random_dense(
     if not thresholds:
         return layer
     low, most = layer.bounds_up_to(high)
+    if levels > 1:
+        return Dense(name, weights, random_levels(rng, low, most, levels), kind)
     spread = rng.normal(0, 1, outputs) * np.sqrt(layer.fan_in) * high * (half / 2)
     near = np.clip((low + most) // 2 + np.round(spread).astype(np.int64), low, most + 1)
     anywhere = rng.integers(low, most + 2)
     return Dense(name, weights, np.where(rng.random(outputs) < 0.8, near, anywhere), kind)
+
+
+def random_levels(rng: np.random.Generator, low: IntArray, high: IntArray, levels: int) -> IntArray:
+    """Thresholds ``[out, levels]`` of sums ``low`` to ``high``, anywhere or evenly spaced."""
+    if rng.random() < 0.5:
+        anywhere = rng.integers(low, high + 2, (levels, len(low)))
+        return np.sort(anywhere.T, axis=1)
+    step = rng.uniform(0.2, 1.5, (len(low), 1)) * (high - low + 1)[:, None] / levels
+    start = rng.uniform(low - step[:, 0], high)[:, None]
+    even = np.ceil(start + step * np.arange(levels)).astype(np.int64)
+    return np.clip(even, low[:, None], high[:, None] + 1)
+
+
+def random_threshold(
+    rng: np.random.Generator, name: str, values: Values, choices: Choices
+) -> Threshold:
+    """Levels of ``values``, the same for all channels or others for each."""
+    rows, levels = choices.pick((1, values.shape[0])), choices.pick((1, 3, 2, 5, 15))
+    low, high = np.full(rows, values.low), np.full(rows, values.high)
+    thresholds = random_levels(rng, low, high, levels)
+    return Threshold(name, thresholds[:, 0] if levels == 1 else thresholds)
 
 
 def random_lookup(
@@ -199,11 +226,17 @@ def random_spiking_network(
 
 
 def random_windowed(
-    rng: np.random.Generator, name: str, image: Values, choices: Choices | None = None
+    rng: np.random.Generator,
+    name: str,
+    image: Values,
+    choices: Choices | None = None,
+    *,
+    levels: bool = False,
 ) -> Windowed | None:
     """A convolution or pooling of any geometry, or None if it has no window on ``image``.
 
-    ``choices``, by default those of ``rng``, decide which.
+    ``choices``, by default those of ``rng``, decide which. It yields bits, or with ``levels``
+    anything.
     """
     choices = choices or Choices(rng)
     kernel = (choices.pick(range(1, 4)), choices.pick(range(1, 4)))
@@ -212,26 +245,31 @@ def random_windowed(
     sizes = zip(image.shape[1:], kernel, padding, strict=True)
     if any(size + 2 * pad < reach for size, reach, pad in sizes):
         return None
-    kind = choices.pick(("pool", "tables", "sums", "sums"))
-    if kind == "pool":
-        return MaxPool2d(name, kernel, stride=stride, padding=padding)
+    kind = choices.pick(("pool", "tables", "sums", "sums", *(("total",) if levels else ())))
+    if kind in ("pool", "total"):
+        pool = MaxPool2d if kind == "pool" else SumPool2d
+        return pool(name, kernel, stride=stride, padding=padding)
     bits, channels = image.shape[0] * kernel[0] * kernel[1], choices.pick(range(1, 6))
-    pad_bit = choices.pick((0, 1))
+    pad_bit = choices.pick((0, image.high))
     geometry: dict[str, Any] = {"stride": stride, "padding": padding, "pad_bit": pad_bit}
-    if kind == "tables":
+    if kind == "tables" and image.is_bits:
         tables = random_lookup(rng, name, bits, channels, choices.pick(range(1, 5)))
         return LookupConv2d(name, kernel, tables.source, tables.tables, **geometry)
+    groups = image.shape[0] if choices.chance(0.2) else 1
     dense = random_dense(
         rng,
         name,
-        bits,
-        channels,
+        bits // groups,
+        channels * groups,
         fan_in=choices.pick((3, 6, None)),
-        unipolar=choices.chance(0.3),
+        unipolar=not image.is_bits or choices.chance(0.3),
         weight_bits=choices.pick((2, 2, 2, 3, 5, 8)),
+        high=image.high,
+        levels=choices.pick((1, 1, 1, 3, 2, 7)) if levels else 1,
     )
-    assert dense.thresholds is not None
-    return Conv2d(name, kernel, dense.weights, dense.thresholds, dense.inputs, **geometry)
+    thresholds = None if levels and choices.chance(0.1) else dense.thresholds
+    kind = dense.inputs
+    return Conv2d(name, kernel, dense.weights, thresholds, kind, groups=groups, **geometry)
 
 
 def random_image_network(
@@ -272,6 +310,38 @@ def random_image_network(
     if ending.startswith("class"):
         layers.append(ArgMax("argmax"))
     return Network("images", tuple(layers))
+
+
+def random_level_network(rng: np.random.Generator) -> Network:
+    """An image of 3-bit integers through every layer of numbers of several levels."""
+    layers: list[Layer] = [Quantise("encode", 24, 4, False, 3), Unflatten("image", (2, 4, 3))]
+
+    def values() -> Values:
+        found = Values((24,), 0, 15)
+        for layer in layers:
+            found = layer.output(found)
+        return found
+
+    def conv(name: str, channels: int, levels: int, **options: Any) -> Conv2d:
+        high, groups = values().high, options.get("groups", 1)
+        taps = 4 * values().shape[0] // groups
+        dense = random_dense(
+            rng, name, taps, channels, unipolar=True, weight_bits=3, high=high, levels=levels
+        )
+        return Conv2d(name, (2, 2), dense.weights, dense.thresholds, dense.inputs, **options)
+
+    layers.append(conv("conv1", 4, 3, groups=2, padding=(1, 0), pad_bit=5))
+    layers.append(MaxPool2d("largest", (2, 1), stride=(1, 1)))
+    layers.append(replace(conv("conv2", 2, 1), thresholds=None))
+    layers.append(random_threshold(rng, "level", values(), Choices(rng)))
+    layers.append(SumPool2d("total", (2, 1), stride=(1, 1)))
+    layers.append(Flatten("flat"))
+    many = random_dense(
+        rng, "many", values().count, 3, fan_in=3, unipolar=True, high=values().high, levels=15
+    )
+    layers.append(many)
+    head = random_dense(rng, "head", 3, 3, unipolar=True, high=15, thresholds=False)
+    return Network("levels", (*layers, head, ArgMax("argmax")))
 
 
 def random_network(

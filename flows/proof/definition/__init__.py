@@ -9,6 +9,7 @@ from htaflow.flows.proof.definition import (  # each registers the definitions o
     dense,
     encode,
     lookup,
+    threshold,
     vote,
     window,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "encode",
     "lookup",
     "number",
+    "threshold",
     "vote",
     "window",
 ]

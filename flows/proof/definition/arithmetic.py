@@ -1,5 +1,6 @@
 """Numbers of several bits as decision diagrams."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from htaflow.flows.proof.bdd import FALSE, TRUE, Bdd, Edge
@@ -26,6 +27,27 @@ def number(bdd: Bdd, terms: Sequence[tuple[Edge, int]], constant: int, width: in
         return bdd.of_sum(terms, constant, lambda total: total >> place & 1)
 
     return [bit(place) for place in range(width)]
+
+
+def levels(
+    bdd: Bdd, terms: Sequence[tuple[Edge, int]], constant: int, thresholds: Sequence[int]
+) -> Bits:
+    """Return how many ascending ``thresholds`` a sum of weighted literals reaches."""
+
+    def bit(place: int) -> Edge:
+        return bdd.of_sum(
+            terms, constant, lambda total: bisect_right(thresholds, total) >> place & 1
+        )
+
+    return [bit(place) for place in range(len(thresholds).bit_length())]
+
+
+def bit_weights(bits: Sequence[Edge], *, signed: bool) -> list[tuple[Edge, int]]:
+    """Return the bits of a number, each with what it weighs."""
+    weights = [1 << place for place in range(len(bits))]
+    if signed:
+        weights[-1] = -weights[-1]
+    return list(zip(bits, weights, strict=True))
 
 
 def less(bdd: Bdd, a: Bits, b: Bits) -> Edge:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from htaflow.flows.proof.bdd import Bdd, Edge
-from htaflow.flows.proof.definition.arithmetic import number
+from htaflow.flows.proof.definition.arithmetic import levels, number
 from htaflow.flows.proof.definition.define import Bits, define
 from htaflow.model.integer.network import Dense, Values
 
@@ -18,12 +18,8 @@ def _(layer: Dense, bdd: Bdd, values: Values, fed: Bits) -> Bits:
         if layer.thresholds is None:
             found += number(bdd, terms, constant, width)
         else:
-            threshold = int(layer.thresholds[n])
-
-            def fires(total: int, threshold: int = threshold) -> Edge:
-                return int(total >= threshold)
-
-            found.append(bdd.of_sum(terms, constant, fires))
+            thresholds = layer.thresholds[n].reshape(-1).tolist()
+            found += levels(bdd, terms, constant, thresholds)
     return found
 
 

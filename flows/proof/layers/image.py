@@ -1,4 +1,4 @@
-"""Images: the bits of a frame pixel by pixel, and pixels as one frame again."""
+"""Images: the values of a frame pixel by pixel, and pixels as one frame again."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,13 @@ from htaflow.model.integer.network import Flatten, Unflatten, Values
 def _(layer: Unflatten, prover: Prover, values: Values, proof: LayerProof) -> None:
     bdd = Bdd()
     frames, expected = [], []
-    for bits in frames_of(prover, bdd, values.count, proof):
+    width = values.width
+    for bits in frames_of(prover, bdd, values, proof):
         frames.append([bits])
-        expected.append(_pixels(bits, layer.shape))
+        expected.append(_pixels(bits, layer.shape, width))
     component = f"core.{layer.name}"
-    follow(prover, component, bdd, frames, expected, proof, 1, FRAMES * values.count)
+    variables = FRAMES * values.count * width
+    follow(prover, component, bdd, frames, expected, proof, width, variables)
     prover.relation = Relation.none(len(prover.payload))
 
 
@@ -26,15 +28,18 @@ def _(layer: Unflatten, prover: Prover, values: Values, proof: LayerProof) -> No
 def _(layer: Flatten, prover: Prover, values: Values, proof: LayerProof) -> None:
     bdd = Bdd()
     frames, expected = [], []
-    for bits in frames_of(prover, bdd, values.count, proof):
-        frames.append(_pixels(bits, values.shape))
+    width = values.width
+    for bits in frames_of(prover, bdd, values, proof):
+        frames.append(_pixels(bits, values.shape, width))
         expected.append([bits])
     component = f"core.{layer.name}"
-    follow(prover, component, bdd, frames, expected, proof, 1, FRAMES * values.count)
+    variables = FRAMES * values.count * width
+    follow(prover, component, bdd, frames, expected, proof, width, variables)
     prover.relation = Relation.none(len(prover.payload))
 
 
-def _pixels(bits: Sequence[Edge], shape: Sequence[int]) -> list[Sequence[Edge]]:
-    """Return the channels of each pixel of an image of ``shape``."""
+def _pixels(bits: Sequence[Edge], shape: Sequence[int], width: int) -> list[Sequence[Edge]]:
+    """Return the channels of each pixel of an image of ``shape``, each of ``width`` bits."""
     pixels = shape[1] * shape[2]
-    return [bits[pixel::pixels] for pixel in range(pixels)]
+    values = [bits[at : at + width] for at in range(0, len(bits), width)]
+    return [[bit for value in values[pixel::pixels] for bit in value] for pixel in range(pixels)]

@@ -16,6 +16,7 @@ from htaflow.model.integer.network import (
     GroupSum,
     Layer,
     Lookup,
+    Threshold,
     Values,
 )
 
@@ -54,6 +55,17 @@ def _(layer: Layer, prover: Prover, values: Values, proof: LayerProof) -> None:
     widths = [yielded.width] * yielded.count
     registers = int(prover.stages[layer.name]["latency_cycles"])
     prove_stage(layer, prover, values, proof, widths=widths, registers=registers)
+
+
+@prove_layer.register
+def _(layer: Threshold, prover: Prover, values: Values, proof: LayerProof) -> None:
+    """Of an image, each pixel alone, in a transfer of its own."""
+    pixel = values.pixel
+    widths = [layer.output(pixel).width] * pixel.count
+    registers = None
+    if pixel == values:
+        registers = int(prover.stages[layer.name]["latency_cycles"])
+    prove_stage(layer, prover, pixel, proof, widths=widths, registers=registers)
 
 
 @prove_layer.register

@@ -14,7 +14,7 @@ def _(layer: Steps, prover: Prover, values: Values, proof: LayerProof) -> None:
     size = layer.output(values).count
     behind_beats = layer is prover.network.layers[1] and prover.interface["beats"] > 1
     frames, expected = [], []
-    for bits in frames_of(prover, bdd, values.count, proof):
+    for bits in frames_of(prover, bdd, values, proof):
         read = without_unread(prover, bits, proof) if behind_beats else bits
         frames.append([bits])
         expected.append(

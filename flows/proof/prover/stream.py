@@ -7,25 +7,38 @@ from htaflow.flows.proof.prover.comparison import value_of
 from htaflow.flows.proof.prover.layer_proof import MOST_FAILURES, LayerProof, NotProvedError
 from htaflow.flows.proof.prover.prover import Prover
 from htaflow.flows.proof.streams.sequences import Follower, ports_of
+from htaflow.model.integer.network import Values
 
 FRAMES = 2
 """Frames that are followed, one on the heels of another."""
 
 
-def frames_of(prover: Prover, bdd: Bdd, count: int, proof: LayerProof) -> Iterator[list[Edge]]:
-    """Yield frames of ``count`` bits each: variables of their own, or what stands for them.
+def frames_of(prover: Prover, bdd: Bdd, values: Values, proof: LayerProof) -> Iterator[list[Edge]]:
+    """Yield frames of ``values``, as bits: variables of their own, or what stands for them.
 
     An image comes pixel by pixel; in each, what is known of its channels holds.
     """
     proof.assumed = prover.relation.text
+    width = values.width
+    count = values.count * width
     pixels, left = divmod(count, len(prover.relation.literals))
     if left:
         raise NotProvedError(f"{len(prover.relation.literals)} bits come in at once, of {count}")
     for number in range(FRAMES):
+
+        def literal(index: int, pixel: int, first: int = number * count) -> Edge:
+            """Return the bit ``index`` of a pixel."""
+            where, flip = prover.relation.literals[index]
+            if where < 0:
+                return FALSE ^ int(flip)
+            channel, place = divmod(where, width)
+            return bdd.var(first + (channel * pixels + pixel) * width + place) ^ int(flip)
+
         yield [
-            (FALSE if where < 0 else bdd.var(number * count + where * pixels + pixel)) ^ int(flip)
-            for where, flip in prover.relation.literals
+            literal(channel + place, pixel)
+            for channel in range(0, len(prover.relation.literals), width)
             for pixel in range(pixels)
+            for place in range(width)
         ]
 
 

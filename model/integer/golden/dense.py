@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.integer.golden.kernel import Kernel, prepare
+from htaflow.model.integer.golden.levels import levels_reached
 from htaflow.model.integer.golden.planes import Planes, pack
 from htaflow.model.integer.golden.popcount import at_least, exact_float, numbers, popcount_groups
 from htaflow.model.integer.layers.base import IntArray, Values
@@ -15,20 +16,35 @@ from htaflow.model.integer.layers.dense import Dense
 @prepare.register
 def _(layer: Dense, incoming: Values) -> Kernel:
     if not incoming.is_bits:
-        return _weigh(layer, incoming.high)
-    return sums(layer) if layer.thresholds is None else _compare(layer)
+        return weigh(layer, incoming.high)
+    if layer.levels == 1:
+        return _compare(layer)
+    return sums(layer) if layer.thresholds is None else _count_levels(layer, layer.thresholds)
 
 
-def _weigh(layer: Dense, high: int) -> Kernel:
-    """Return the kernel of a layer that sums numbers ``[frames, in]`` from 0 to ``high``."""
+def weigh(layer: Dense, high: int) -> Kernel:
+    """Return the kernel of a layer that sums numbers ``[..., in]`` from 0 to ``high``.
+
+    It yields numbers ``[..., out]``, bits as 0 and 1 too.
+    """
     exact = exact_float(layer, high)
     weights = layer.weights.T.astype(exact)
 
     def step(values: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
-        sums = values.astype(exact) @ weights
+        sums = values.astype(exact, copy=False) @ weights
         if layer.thresholds is None:
-            return np.asarray(sums.astype(np.int64))
-        return pack((sums >= layer.thresholds).T)
+            return np.asarray(sums.astype(np.int32))
+        return levels_reached(sums, layer.thresholds)
+
+    return step
+
+
+def _count_levels(layer: Dense, thresholds: IntArray) -> Kernel:
+    """Return the kernel of a layer of several levels fed with bits, ``[frames, out]``."""
+    summed = sums(layer)
+
+    def step(planes: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+        return levels_reached(summed(planes, count), thresholds)
 
     return step
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,6 +38,11 @@ class Values:
     def count(self) -> int:
         """Number of integers in one frame, or in one step of it."""
         return math.prod(self.shape)
+
+    @property
+    def pixel(self) -> "Values":
+        """What comes in one transfer of a stream: an image's channels, or all of flat values."""
+        return replace(self, shape=self.shape[:1])
 
     @property
     def signed(self) -> bool:
@@ -79,8 +84,11 @@ class Layer:
     name: str
 
     type: ClassVar[str]
-    dimensions: ClassVar[int] = 1
-    """Of what it is fed: 1 for flat values, 3 for an image (channels, height, width)."""
+    dimensions: ClassVar[tuple[int, ...]] = (1,)
+    """Of what it may be fed: 1 for flat values, 3 for an image (channels, height, width)."""
+    since_format_2: ClassVar[frozenset[str]] = frozenset()
+    """Fields that files of format 1 do not have; they are written where they differ from the
+    default."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -100,12 +108,18 @@ class Layer:
     @property
     def scalars(self) -> dict[str, Any]:
         """The layer's other fields, as they stand in the file's JSON header."""
-        named = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {
-            name: value
-            for name, value in named
-            if value is not None and not isinstance(value, np.ndarray)
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+            and not isinstance(value, np.ndarray)
+            and not (field.name in self.since_format_2 and value == field.default)
         }
+
+    @property
+    def needs_format_2(self) -> bool:
+        """Whether a file of format 1 cannot hold the layer."""
+        return any(name in self.since_format_2 for name in self.scalars)
 
     @property
     def fan_in(self) -> IntArray | None:

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar, Literal
+
+import numpy as np
 
 from htaflow.model.integer.layers.base import IntArray, Values
 from htaflow.model.integer.layers.dense import Dense
+from htaflow.model.integer.layers.levels import levels_of
 from htaflow.model.integer.layers.lookup import Lookup
 from htaflow.model.integer.layers.window import Windowed
 from htaflow.model.support.errors import abbreviate
@@ -13,7 +17,7 @@ from htaflow.model.support.errors import abbreviate
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Windowed):
-    """Base of convolutions: ``neurons`` see each window, and their bits are a pixel's channels."""
+    """Base of convolutions: ``neurons`` see each window, and yield a pixel's channels."""
 
     pad_bit: int = field(default=0, kw_only=True)
 
@@ -28,13 +32,14 @@ class Convolution(Windowed):
         return self.neurons.fan_in
 
     def channel_wires(self, channel: int, window: Values) -> list[tuple[int, int]]:
-        """Return which bits of a window a channel's neuron has wires to, and their weights."""
+        """Return which values of a window a channel's neuron has wires to, and their weights."""
         return self.neurons.wires_to(channel, window)
 
     def output(self, values: Values) -> Values:
         """An image with a channel for each neuron."""
-        (channels,) = self.neurons.output(self.window(values)).shape
-        return replace(values, shape=(channels, *self.grid(values)))
+        yielded = self.neurons.output(self.window(values))
+        shape = (yielded.count, *self.grid(values))
+        return replace(values, shape=shape, low=yielded.low, high=yielded.high)
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """There must be windows, and neurons that take them."""
@@ -42,43 +47,68 @@ class Convolution(Windowed):
         for problem in super().problems(values):
             wrong = True
             yield problem
-        if self.pad_bit not in (0, 1):
-            yield f"its padding bit is {abbreviate(self.pad_bit)}", "use 0 or 1"
         if not wrong:
             yield from self.neurons.problems(self.window(values))
 
 
 @dataclass(frozen=True, eq=False)
 class Conv2d(Convolution):
-    """Weighted sums of a window's bits, compared with thresholds: a ``Dense`` over windows.
+    """Weighted sums of a window's values, with thresholds or without: a ``Dense`` over windows.
 
-    ``weights`` is ``[out, channels * kernel height * kernel width]``, each of at most 8 bits, in
-    the order of a window's bits, which is that of ``torch.nn.Conv2d.weight``; ``thresholds`` is
-    ``[out]``.
-    For ``inputs="bipolar"`` a padding bit of 0 counts -1, for ``"unipolar"`` 0.
+    ``weights`` is ``[out, channels / groups * kernel height * kernel width]``, each of at most 8
+    bits, in the order of ``torch.nn.Conv2d.weight``; ``thresholds`` is as in a ``Dense``. Channels
+    and neurons are divided into ``groups`` runs, as in PyTorch: neurons of the g-th see the g-th
+    run of channels alone. For ``inputs="bipolar"`` a padding bit of 0 counts -1, for ``"unipolar"``
+    0.
     """
 
     weights: IntArray
-    thresholds: IntArray
+    thresholds: IntArray | None = None
     inputs: Literal["bipolar", "unipolar"] = "bipolar"
+    groups: int = field(default=1, kw_only=True)
 
     type: ClassVar[str] = "Conv2d"
+    since_format_2: ClassVar[frozenset[str]] = frozenset({"groups"})
 
     @property
+    def needs_format_2(self) -> bool:
+        """Whether it has groups, several thresholds a neuron or none."""
+        return levels_of(self.thresholds) != 1 or super().needs_format_2
+
+    @cached_property
     def neurons(self) -> Dense:
-        """The neurons that see each window."""
-        return Dense(self.name, self.weights, self.thresholds, self.inputs)
+        """The neurons that see each window; they have no wires to channels of other groups."""
+        weights = self.weights
+        if self.groups > 1:
+            out, taps = weights.shape
+            group = np.arange(out) * self.groups // out
+            spread = np.zeros((out, self.groups, taps), weights.dtype)
+            spread[np.arange(out), group] = weights
+            weights = spread.reshape(out, -1)
+        return Dense(self.name, weights, self.thresholds, self.inputs)
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """Weights must be those of the image's channels; else as for every convolution."""
-        bits = self.window(values).count
-        if self.weights.ndim == 2 and self.weights.shape[1] != bits and min(self.kernel) > 0:
+        channels, pixels = values.shape[0], self.kernel[0] * self.kernel[1]
+        if self.groups < 1 or channels % self.groups:
+            what = f"{channels} channels do not divide into {abbreviate(self.groups)} groups"
+            yield what, "use a divisor of the channels"
+            return
+        taps = channels // self.groups * pixels
+        if self.weights.ndim == 2 and self.weights.shape[1] != taps and min(self.kernel) > 0:
             height, width = self.kernel
             yield (
-                f"weights take {self.weights.shape[1]} inputs, but a window of {values.shape[0]} "
-                f"channels x {height} x {width} has {bits} bits",
-                f"use weights of shape [{len(self.weights)}, {bits}]",
+                f"weights take {self.weights.shape[1]} inputs, but a window of "
+                f"{channels // self.groups} channels x {height} x {width} has {taps} values",
+                f"use weights of shape [{len(self.weights)}, {taps}]",
             )
+            return
+        if self.weights.ndim == 2 and len(self.weights) % self.groups:
+            what = f"{len(self.weights)} neurons do not divide into {self.groups} groups"
+            yield what, "use a multiple of the groups"
+            return
+        if self.weights.ndim != 2 and self.groups > 1:
+            yield f"weights have shape {list(self.weights.shape)}", "use [out, in / groups]"
             return
         yield from super().problems(values)
 

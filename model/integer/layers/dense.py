@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.integer.layers.base import MAX_NUMBER_BITS, IntArray, Layer, Values, fits
+from htaflow.model.integer.layers.levels import level_problems, levels_of
 from htaflow.model.support.errors import abbreviate
 
 WEIGHT_BITS = 8
@@ -22,8 +23,12 @@ class Dense(Layer):
     ``acc[n] = sum_i weights[n, i] * v[i]``, with v = 2 * bit - 1 for ``inputs="bipolar"`` (BNN)
     and v = bit for ``"unipolar"`` (DHN, SNN); ``bit[n] = acc[n] >= thresholds[n]``. Unipolar, v may
     also be an unsigned integer. ``weights`` is ``[out, in]``, each of at most 8 bits, a zero being
-    no wire; ``thresholds`` is ``[out]`` or ``None``, and then ``acc`` is the output. A threshold
-    may be one more than the largest possible sum: that neuron is always 0.
+    no wire.
+
+    ``thresholds`` is ``[out]``, or ``[out, levels]`` with at least two levels, ascending in each
+    row: then the output is how many of them ``acc[n]`` reaches, 0 to ``levels``. Without
+    thresholds ``acc`` is the output. A threshold may be one more than the largest possible sum:
+    no input reaches it.
     """
 
     weights: IntArray
@@ -31,6 +36,11 @@ class Dense(Layer):
     inputs: Literal["bipolar", "unipolar"] = "bipolar"
 
     type: ClassVar[str] = "Dense"
+
+    @property
+    def needs_format_2(self) -> bool:
+        """Whether it has several thresholds a neuron."""
+        return self.levels > 1 or super().needs_format_2
 
     @property
     def wires(self) -> tuple[IntArray, IntArray]:
@@ -92,13 +102,20 @@ class Dense(Layer):
         Each XNOR counts as often as its weight's magnitude says. With K the sum of all magnitudes
         and M that of the negative weights (of ternary ones: the fan-in, and their number), ``acc =
         2 * popcount - K`` (bipolar) or ``popcount - M`` (unipolar). The result is within
-        ``[0, K + 1]``.
+        ``[0, K + 1]``; it is ``[out, levels]`` if the thresholds are.
         """
         if self.thresholds is None:
             raise ValueError(f"{self.name} has no thresholds")
+        each = (-1, *[1] * (self.thresholds.ndim - 1))
         if self.inputs == "unipolar":
-            return np.asarray(self.thresholds + self.negative)
-        return np.asarray(-((-self.thresholds.astype(np.int64) - self.magnitude) // 2))
+            return np.asarray(self.thresholds + self.negative.reshape(each))
+        wanted = self.thresholds.astype(np.int64) + self.magnitude.reshape(each)
+        return np.asarray(-(-wanted // 2))
+
+    @property
+    def levels(self) -> int:
+        """The number of thresholds of each neuron; 0 if there are none."""
+        return levels_of(self.thresholds)
 
     def on_bits(self, values: Values) -> "Dense":
         """Return the layer that sums the same from the bits of ``values``, low bits first.
@@ -113,10 +130,10 @@ class Dense(Layer):
         return Dense(self.name, weights, self.thresholds, self.inputs)
 
     def output(self, values: Values) -> Values:
-        """``[out]`` bits, or ``[out]`` scores when there are no thresholds."""
+        """``[out]`` bits or levels, or ``[out]`` scores when there are no thresholds."""
         out = (len(self.weights),)
         if self.thresholds is not None:
-            return Values(out, 0, 1, values.steps)
+            return Values(out, 0, self.levels, values.steps)
         low, high = self.bounds_up_to(values.high)
         return Values(out, int(low.min(initial=0)), int(high.max(initial=0)), values.steps)
 
@@ -163,17 +180,23 @@ class Dense(Layer):
             return
         if self.thresholds is None:
             return
-        if self.thresholds.shape != self.weights.shape[:1]:
+        if self.thresholds.ndim == 1 and len(self.thresholds) != len(self.weights):
             yield (
                 f"thresholds have shape {list(self.thresholds.shape)}",
                 f"use [{len(self.weights)}], one a neuron",
             )
             return
-        for n in np.flatnonzero((self.thresholds < low) | (self.thresholds > high + 1)):
+        wrong = list(level_problems(self.thresholds, len(self.weights), "neuron"))
+        yield from wrong
+        if wrong:
+            return
+        rows = self.thresholds.reshape(len(self.weights), -1)
+        off = (rows < low[:, None]) | (rows > high[:, None] + 1)
+        for n in np.flatnonzero(off.any(axis=1)):
             if wide[n].any():
                 continue  # what its sum is, is not known
             yield (
-                f"neuron {n}: threshold {self.thresholds[n]} is out of range",
+                f"neuron {n}: threshold {rows[n, np.argmax(off[n])]} is out of range",
                 f"its sum is {low[n]}..{high[n]}: use {low[n]} (always 1) to "
                 f"{high[n] + 1} (always 0)",
             )

@@ -15,23 +15,24 @@ MAX_REACH = 1 << 16
 """Pixels of a kernel, a stride or a padding in one direction, at most."""
 
 MAX_TAPS = 1 << 25
-"""Bits that all windows on an image see together, at most."""
+"""Values that all windows on an image see together, at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Windowed(Layer):
     """Base of layers that look at an image through a window; all pairs are (height, width).
 
-    ``padding`` pixels are added on each side, every channel of them ``pad_bit``; then windows of
-    ``kernel`` pixels are taken, ``stride`` apart, as many as fit. Bits of a window are ordered as
-    PyTorch's ``unfold`` orders them: bit ``(c * kernel_height + y) * kernel_width + x``.
+    ``padding`` pixels are added on each side, every channel of them ``pad_bit``, an integer in the
+    image's range; then windows of ``kernel`` pixels are taken, ``stride`` apart, as many as fit.
+    Values of a window are ordered as PyTorch's ``unfold`` orders them: value
+    ``(c * kernel_height + y) * kernel_width + x``.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int] = field(default=(1, 1), kw_only=True)
     padding: tuple[int, int] = field(default=(0, 0), kw_only=True)
 
-    dimensions: ClassVar[int] = 3
+    dimensions: ClassVar[tuple[int, ...]] = (3,)
     pad_bit = 0
 
     def grid(self, values: Values) -> tuple[int, int]:
@@ -45,13 +46,14 @@ class Windowed(Layer):
         return rows, columns
 
     def window(self, values: Values) -> Values:
-        """Return one window of an image, as flat bits."""
-        return Values((values.shape[0] * self.kernel[0] * self.kernel[1],), 0, 1)
+        """Return one window of an image, as flat values."""
+        count = values.shape[0] * self.kernel[0] * self.kernel[1]
+        return Values((count,), values.low, values.high)
 
     def taps(self, values: Values) -> IntArray:
-        """Return which bit of the image each bit of each window is.
+        """Return which value of the image each value of each window is.
 
-        ``[windows, bits of a window]``, windows row by row; ``values.count`` stands for padding.
+        ``[windows, values of a window]``, windows row by row; ``values.count`` stands for padding.
         """
         channels, *size = values.shape
         (kernel_height, kernel_width), (rows, columns) = self.kernel, self.grid(values)
@@ -65,7 +67,7 @@ class Windowed(Layer):
         return taps.transpose(1, 2, 0, 3, 4).reshape(rows * columns, -1)
 
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
-        """Return the bits of the image that one of its channels sees in one window."""
+        """Return the values of the image that one of its channels sees in one window."""
         taps = self.taps(values)
         channel, window = divmod(output, len(taps))
         wires = self.channel_wires(channel, self.window(values))
@@ -73,20 +75,23 @@ class Windowed(Layer):
         return [wire for wire in found if wire[0] < values.count]  # the others are padding's
 
     def channel_wires(self, channel: int, window: Values) -> list[tuple[int, int]]:
-        """Return which bits of a window one of its channels sees: by default its own."""
+        """Return which values of a window one of its channels sees: by default its own."""
         pixels = self.kernel[0] * self.kernel[1]
         return [(channel * pixels + bit, 1) for bit in range(pixels)]
 
     def reads(self, values: Values) -> npt.NDArray[np.bool_]:
-        """Tell which bits of the image are in some window."""
+        """Tell which values of the image are in some window."""
         used = np.zeros(values.count + 1, np.bool_)
         used[self.taps(values)] = True
         return used[:-1]
 
     def problems(self, values: Values) -> Iterator[tuple[str, str]]:
         """There must be a window, and none of nothing but padding."""
-        if not values.is_bits:
-            yield f"it is fed {values}, but sees bits", "put a layer that yields bits before it"
+        if not values.low <= self.pad_bit <= values.high:
+            yield (
+                f"its padding is {abbreviate(self.pad_bit)}, but {values} come in",
+                f"use {values.low} to {values.high}",
+            )
         for what, pair, least in (
             ("kernel", self.kernel, 1),
             ("stride", self.stride, 1),
@@ -113,13 +118,13 @@ class Windowed(Layer):
             )
         elif self._work(values) > MAX_TAPS:
             yield (
-                f"its windows see {self._work(values)} bits of an image, padding included, and "
+                f"its windows see {self._work(values)} values of an image, padding included, and "
                 f"{MAX_TAPS} is the most",
                 "use a smaller image or kernel, or more stride",
             )
 
     def _work(self, values: Values) -> int:
-        """Return how many bits all windows have together, or the padded image if that has more."""
+        """Return how many values all windows have, or the padded image if that has more."""
         rows, columns = self.grid(values)
         padded = (size + 2 * pad for size, pad in zip(values.shape[1:], self.padding, strict=True))
         seen = rows * columns * self.window(values).count
@@ -128,13 +133,45 @@ class Windowed(Layer):
 
 @dataclass(frozen=True, eq=False)
 class MaxPool2d(Windowed):
-    """The largest bit of each channel in each window: OR. Padding is 0 and so changes nothing."""
+    """The largest value of each channel in each window; of bits that is their OR.
+
+    Padding is 0, and so changes nothing.
+    """
 
     type: ClassVar[str] = "MaxPool2d"
 
     def output(self, values: Values) -> Values:
         """An image of as many channels."""
         return replace(values, shape=(values.shape[0], *self.grid(values)))
+
+    def problems(self, values: Values) -> Iterator[tuple[str, str]]:
+        """As for every window; besides, what comes in must be unsigned, for padding is 0."""
+        yield from super().problems(values)
+        if values.signed:
+            what = f"it is fed {values}, but compares unsigned integers"
+            yield what, "put a layer with thresholds before it"
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool2d(Windowed):
+    """The sum of each channel in each window: an average, but for the division.
+
+    A threshold on the sum does what one on the average would, times the window's pixels. Padding
+    is 0.
+    """
+
+    type: ClassVar[str] = "SumPool2d"
+
+    @property
+    def needs_format_2(self) -> bool:
+        """Format 1 has no such layer."""
+        return True
+
+    def output(self, values: Values) -> Values:
+        """An image of as many channels."""
+        pixels = self.kernel[0] * self.kernel[1]
+        shape = (values.shape[0], *self.grid(values))
+        return replace(values, shape=shape, low=pixels * values.low, high=pixels * values.high)
 
 
 def _by(pair: tuple[int, ...] | list[int]) -> str:

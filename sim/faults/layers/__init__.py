@@ -6,6 +6,7 @@ from htaflow.sim.faults.layers import (  # each registers the faults of its laye
     lookup,
     spiking,
     structure,
+    threshold,
     weights,
     window,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "operators",
     "spiking",
     "structure",
+    "threshold",
     "weights",
     "window",
 ]

@@ -9,6 +9,7 @@ from htaflow.model.integer.network import (
     Layer,
     Quantise,
     Steps,
+    SumPool2d,
     Unflatten,
     Values,
 )
@@ -20,5 +21,15 @@ def _none(layer: Layer, fed: Values) -> Operators:
     return {}
 
 
-for _type in (Quantise, Unflatten, Flatten, Steps, Accumulate, Concepts, GroupSum, ArgMax):
+for _type in (
+    Quantise,
+    Unflatten,
+    Flatten,
+    SumPool2d,
+    Steps,
+    Accumulate,
+    Concepts,
+    GroupSum,
+    ArgMax,
+):
     operators.register(_type)(_none)

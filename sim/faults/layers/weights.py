@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from htaflow.model.integer.network import Layer, Spiking
+from htaflow.model.integer.network import IntArray, Layer, Spiking
 from htaflow.sim.faults.fault import pick
 from htaflow.sim.faults.layers.operators import Change, Operators, Site, changed_at
 
@@ -71,7 +71,20 @@ def any_neuron(rng: np.random.Generator, layer: Any) -> Site:
 
 
 def _threshold(rng: np.random.Generator, layer: Any) -> Site | None:
-    return None if layer.thresholds is None else any_neuron(rng, layer)
+    return None if layer.thresholds is None else any_threshold(rng, layer.thresholds, "neuron")
+
+
+def any_threshold(rng: np.random.Generator, thresholds: IntArray, what: str) -> Site:
+    """Draw a threshold, of ``[out]`` or ``[out, levels]``; ``what`` is what has a row."""
+    site: Site = {what: pick(rng, len(thresholds))}
+    return site if thresholds.ndim == 1 else {**site, "level": pick(rng, thresholds.shape[1])}
+
+
+def shifted(thresholds: IntArray, row: int, level: int | None, step: int) -> IntArray:
+    """Return ``thresholds`` with one of them changed by ``step``, still in order."""
+    changed = thresholds.astype(np.int64)
+    changed[row if level is None else (row, level)] += step
+    return changed if level is None else np.sort(changed, axis=1)
 
 
 def _shift(step: int) -> Change:
@@ -82,9 +95,9 @@ def _shift(step: int) -> Change:
 
     def change(layer: Any, at: Mapping[str, Any]) -> Layer:
         even = layer.inputs == "bipolar" and not isinstance(layer, Spiking)
-        n = at["neuron"]
-        value = int(layer.thresholds[n]) + step * (2 if even else 1)
-        changed: Layer = replace(layer, thresholds=changed_at(layer.thresholds, n, value))
+        by = step * (2 if even else 1)
+        thresholds = shifted(layer.thresholds, at["neuron"], at.get("level"), by)
+        changed: Layer = replace(layer, thresholds=thresholds)
         return changed
 
     return change

@@ -10,10 +10,6 @@ from htaflow.sim.faults.layers.operators import Change, Draw, Operators, Site, o
 from htaflow.sim.faults.layers.weights import WEIGHTS
 
 
-def _padded(rng: np.random.Generator, layer: Convolution) -> Site | None:
-    return {} if any(layer.padding) else None
-
-
 def _as_convolution(layer: MaxPool2d, channels: int) -> Conv2d:
     """Return the convolution that does what a pooling does: OR is a sum of at least 1."""
     pixels = layer.kernel[0] * layer.kernel[1]
@@ -29,12 +25,18 @@ def _as_convolution(layer: MaxPool2d, channels: int) -> Conv2d:
     )
 
 
-PADDING: Operators = {
-    "padding bit": (_padded, lambda layer, at: replace(layer, pad_bit=1 - layer.pad_bit)),
-}
+def padding(fed: Values) -> Operators:
+    """Return the fault of a convolution that pads with another value of ``fed``."""
+
+    def other(rng: np.random.Generator, layer: Convolution) -> Site | None:
+        if not any(layer.padding):
+            return None
+        return {"to": fed.high if layer.pad_bit != fed.high else fed.low}
+
+    return {"padding bit": (other, lambda layer, at: replace(layer, pad_bit=at["to"]))}
 
 
-_POOL = ("wire dropped", "wire moved", "threshold one up")
+_POOL = ("wire dropped", "threshold one up")
 
 
 def _of_pool(draw: Draw, change: Change, channels: int) -> tuple[Draw, Change]:
@@ -47,14 +49,16 @@ def _of_pool(draw: Draw, change: Change, channels: int) -> tuple[Draw, Change]:
 
 @operators.register
 def _(layer: Conv2d, fed: Values) -> Operators:
-    return WEIGHTS | PADDING
+    return WEIGHTS | padding(fed)
 
 
 @operators.register
 def _(layer: LookupConv2d, fed: Values) -> Operators:
-    return tables(layer.window(fed).count) | PADDING
+    return tables(layer.window(fed).count) | padding(fed)
 
 
 @operators.register
 def _(layer: MaxPool2d, fed: Values) -> Operators:
+    if not fed.is_bits:  # the largest of numbers is no sum
+        return {}
     return {kind: _of_pool(*WEIGHTS[kind], fed.shape[0]) for kind in _POOL}

@@ -90,7 +90,7 @@ def test_the_file_described_in_the_documentation_loads(tmp_path: Path) -> None:
         ({}, None, "no 'htaflow' entry"),
         ({}, {"htaflow": "{"}, "is no JSON"),
         ({}, {"htaflow": "[" * 100_000}, "is no JSON"),
-        ({}, header(format=2), "its format is not 1"),
+        ({}, header(format=3), "its format is neither 1 nor 2"),
         ({}, header(layers=3), "lacks 'name' or 'layers'"),
         ({}, header(layers=[3]), "layer 0: its header entry has no type"),
         ({}, header(layers=[{"type": "Dence"}]), "unknown type 'Dence'; did you mean 'Dense'?"),

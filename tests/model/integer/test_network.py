@@ -169,7 +169,7 @@ def conv(**fields: Any) -> Conv2d:
         (conv(stride=(1.5, 1)), "stride", "2 whole numbers"),
         (conv(padding=None), "padding", "2 whole numbers"),
         (conv(pad_bit=True), "pad_bit", "a whole number"),
-        (conv(thresholds=None), "thresholds", "an array of integers"),
+        (conv(thresholds=3), "thresholds", "an array of integers or none"),
         (conv(weights=[[1]]), "weights", "an array of integers"),
         (conv(inputs=None), "inputs", "'bipolar' or 'unipolar'"),
         (MaxPool2d("pool", (2, 2.0)), "kernel", "2 whole numbers"),

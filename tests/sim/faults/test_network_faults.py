@@ -7,7 +7,7 @@ import networks
 import numpy as np
 import pytest
 
-from htaflow.model.integer.network import Concepts, Network
+from htaflow.model.integer.network import Concepts, Network, Values
 from htaflow.sim.faults import mutant, network_faults, part_faults
 from htaflow.sim.faults import stream_faults as tampered
 from htaflow.sim.faults.fault import Fault, FaultError
@@ -36,6 +36,7 @@ def designs():
         "named": a_design(with_concepts(networks.random_network(rng(1)))),
         "image": a_design(networks.random_image_network(rng(1), windows=4)),
         "pooled": a_design(networks.random_image_network(rng(5))),
+        "levels": a_design(networks.random_level_network(rng(3))),
         "spiking": a_design(networks.random_spiking_network(rng(4))),
         "leaky": a_design(networks.random_spiking_network(rng(25)), depth=2),
     }
@@ -44,7 +45,7 @@ def designs():
 NETWORK_KINDS = {
     *weights.WEIGHTS,
     *spiking.SPIKING,
-    *window.PADDING,
+    *window.padding(Values((1, 2, 2), 0, 1)),
     *encode.ENCODE,
     *lookup.tables(1),
 }

@@ -229,12 +229,25 @@ def _place(part: Part) -> _Logical | _Moving:
     """Return how ``part`` is counted."""
     if isinstance(part, Stage | Membranes | StepAccumulator):
         return _Logical(part)
-    if isinstance(part, Windows | Deserialiser):  # both yield runs of bits of one channel
+    if isinstance(part, Windows | Deserialiser):  # both yield runs of numbers of one channel
+        width = part.number_bits
         run = len(part.output.payload) // len(part.input.payload)
-        return _Moving(part, lambda index: ([index // run], index % run))
+
+        def of_run(index: int) -> tuple[Sequence[int], int]:
+            number, place = divmod(index, width)
+            channel, at = divmod(number, run)
+            return [channel * width + place], at
+
+        return _Moving(part, of_run)
     if isinstance(part, Serialiser):
-        pixels = len(part.input.payload) // len(part.output.payload)
-        return _Moving(part, lambda index: (range(index * pixels, (index + 1) * pixels), 0))
+        width = part.number_bits
+        run = len(part.input.payload) // len(part.output.payload) * width
+
+        def of_channel(index: int) -> tuple[Sequence[int], int]:
+            channel, place = divmod(index, width)
+            return range(channel * run + place, (channel + 1) * run, width), 0
+
+        return _Moving(part, of_channel)
     if isinstance(part, StepPresenter):
         fed, width = len(part.input.payload), len(part.output.payload)
         return _Moving(part, lambda index: (range(index, fed, width), 0))

@@ -32,9 +32,9 @@ class Serialiser(LayerComponent):
     def __init__(self, name: str, image: Values) -> None:
         self._channels, height, width = image.shape
         self._pixels = height * width
-        self._bits = image.width
+        self.number_bits = image.width
         self.pipelines = (Pipeline([PASS] + [EMIT] * (self._pixels - 1)),)
-        super().__init__(name, image.count * self._bits, self._channels * self._bits)
+        super().__init__(name, image.count * self.number_bits, self._channels * self.number_bits)
 
     def elaborate(self, platform: object) -> Module:
         """Build a shift register for each channel."""
@@ -50,14 +50,16 @@ class Serialiser(LayerComponent):
         with m.If(moves):
             m.d.sync += self.output.valid.eq(goes)
         for channel in range(self._channels):
-            size = self._pixels * self._bits
+            size = self._pixels * self.number_bits
             pixels = Signal(size, name=f"channel{channel}", reset_less=True)
             with m.If(goes & first):
                 m.d.sync += pixels.eq(self.input.payload[channel * size : (channel + 1) * size])
             with m.Elif(goes):
-                m.d.sync += pixels.eq(pixels >> self._bits)
-            number = self.output.payload[channel * self._bits : (channel + 1) * self._bits]
-            m.d.comb += number.eq(pixels[: self._bits])
+                m.d.sync += pixels.eq(pixels >> self.number_bits)
+            number = self.output.payload[
+                channel * self.number_bits : (channel + 1) * self.number_bits
+            ]
+            m.d.comb += number.eq(pixels[: self.number_bits])
         return m
 
 
@@ -78,9 +80,9 @@ class Deserialiser(LayerComponent):
     def __init__(self, name: str, image: Values) -> None:
         self._channels, height, width = image.shape
         self._pixels = height * width
-        self._bits = image.width
+        self.number_bits = image.width
         self.pipelines = (Pipeline([TAKE] * (self._pixels - 1) + [PASS]),)
-        super().__init__(name, self._channels * self._bits, image.count * self._bits)
+        super().__init__(name, self._channels * self.number_bits, image.count * self.number_bits)
 
     def elaborate(self, platform: object) -> Module:
         """Build a register for each pixel.
@@ -99,14 +101,14 @@ class Deserialiser(LayerComponent):
             m.d.sync += self.output.valid.eq(takes & last)
         pixels = []
         for number in range(self._pixels):
-            bits = self._channels * self._bits
+            bits = self._channels * self.number_bits
             pixel = Signal(bits, name=f"pixel{number}", reset_less=True)
             with m.If(takes & (at == number)):
                 m.d.sync += pixel.eq(self.input.payload)
             pixels.append(pixel)
         m.d.comb += self.output.payload.eq(
             Cat(
-                pixel[channel * self._bits : (channel + 1) * self._bits]
+                pixel[channel * self.number_bits : (channel + 1) * self.number_bits]
                 for channel in range(self._channels)
                 for pixel in pixels
             )

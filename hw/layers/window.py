@@ -92,8 +92,8 @@ class Windows(LayerComponent):
             )
         )
         self.rows, self.columns = rows, columns
-        self._channels, self._number_bits = image.shape[0], image.width
-        self._bits = self._channels * self._number_bits  # of a pixel
+        self._channels, self.number_bits = image.shape[0], image.width
+        self._bits = self._channels * self.number_bits  # of a pixel
         number = layer.pad_bit & ((1 << image.width) - 1)
         pixel = sum(number << at for at in range(0, self._bits, image.width))
         # As a signed number of that width; what is written does not depend on it.
@@ -138,7 +138,7 @@ class Windows(LayerComponent):
         window = Signal(len(column) * width, reset_less=True)
         with m.If(joins):
             m.d.sync += window.eq(Cat(window, column)[len(column) :])
-        size = self._number_bits
+        size = self.number_bits
         numbers = (
             (right * height + down) * self._bits + channel * size
             for channel in range(self._channels)

@@ -2,7 +2,13 @@
 # Cores are made only to ask for their size.
 import numpy as np
 import pytest
-from networks import ENDINGS, random_image_network, random_network, random_spiking_network
+from networks import (
+    ENDINGS,
+    random_image_network,
+    random_level_network,
+    random_network,
+    random_spiking_network,
+)
 
 from htaflow.flows.boards.board import known_boards, load_board
 from htaflow.flows.build.area import count_area
@@ -65,17 +71,19 @@ def random_kind(kind: int, seed: int) -> Network:
             lookups=0.3,
             ending=ending,
         )
-    return random_spiking_network(rng) if kind == 2 else random_image_network(rng)
+    if kind == 2:
+        return random_spiking_network(rng)
+    return random_image_network(rng) if kind == 3 else random_level_network(rng)
 
 
-@pytest.mark.parametrize(("kind", "family"), [(0, "ice40"), (1, "ecp5"), (2, "ice40")])
+@pytest.mark.parametrize(("kind", "family"), [(0, "ice40"), (1, "ecp5"), (2, "ice40"), (4, "ecp5")])
 def test_yosys_counts_no_less_but_not_much_more(kind, family):
     assert check(random_kind(kind, 1), family) > 0.3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("kind", range(4))
+@pytest.mark.parametrize("kind", range(5))
 def test_yosys_counts_no_less_of_many(kind, family):
     for seed in range(2, 12):
         check(random_kind(kind, seed), family)

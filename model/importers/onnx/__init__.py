@@ -1,0 +1,1 @@
+"""Import of quantised networks from ONNX: QONNX, FINN's dialect, QCDQ and plain ONNX."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from htaflow.flows.boards.board import load_board
-from htaflow.flows.build.build import same_bitstream
+from htaflow.flows.build.folders import same_bitstream
 from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.equivalence import compare, differences, numbers
 from htaflow.flows.proof.gate_reader import read_gates

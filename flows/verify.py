@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, get_args
 
 from htaflow.flows.boards.board import Board, load_board
-from htaflow.flows.build.build import same_bitstream
+from htaflow.flows.build.folders import same_bitstream
 from htaflow.flows.build.synth import NETLIST, NETLIST_VERILOG, core_synthesis
 from htaflow.flows.families import find_family
 from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream

@@ -3,7 +3,7 @@
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from htaflow.hw.bus_width import describe_wide
 from htaflow.hw.logic.target import find_target
@@ -30,7 +30,7 @@ def convert(
     pipeline: Sequence[str] | None = None,
     depth: float | None = None,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> Interface:
     """Generate ``RUN/rtl/top.v`` and ``RUN/rtl/top.json`` and return the latter.
 
     Args:
@@ -97,21 +97,19 @@ def convert(
             save_network(network, run.network)
         write_together({run.verilog: design.text, run.interface: to_json(interface)})
     progress(f"convert: wrote {run.verilog}")
-    return _tell_widths(interface, bus_bits, progress)
+    return _tell_widths(cast(Interface, interface), bus_bits, progress)
 
 
-def _tell_widths(
-    interface: dict[str, Any], bus_bits: int | None, progress: Progress
-) -> dict[str, Any]:
+def _tell_widths(interface: Interface, bus_bits: int | None, progress: Progress) -> Interface:
     """Return ``interface``; say if its buses are wider than common AXI4-Stream IP takes."""
     for line in describe_wide(interface, bus_chosen=bus_bits is not None):
         progress(f"convert: {line}")
     return interface
 
 
-def _stored(run: Run, inputs: str) -> dict[str, Any] | None:
+def _stored(run: Run, inputs: str) -> Interface | None:
     """Return what an earlier call left, if it came from the same ``inputs`` and is whole."""
-    stored = unchanged(run.interface, inputs, [run.network, run.verilog], Interface)
+    stored = unchanged(run.interface, inputs, Interface, [run.network, run.verilog])
     if stored is not None and stored.get("verilog") == digest(run.verilog.read_bytes()):
         return stored
     return None

@@ -2,7 +2,7 @@
 # A core may be made only to ask for its cycles and layouts.
 """The design that is built: a network behind a board's serial line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from htaflow.flows.boards.board import Board
@@ -56,7 +56,7 @@ def board_design(
     return text + to_verilog(top, "board", core.modules), {**interface, "serial": serial}
 
 
-def throughput(interface: dict[str, Any], board: Board) -> dict[str, Any]:
+def throughput(interface: Mapping[str, Any], board: Board) -> dict[str, Any]:
     """Return frames a second: on the board, where the serial line sets them, and of the core."""
     serial = interface["serial"]
     line = (serial["request_bytes"] + serial["reply_bytes"]) * _BITS_A_BYTE / board.baud

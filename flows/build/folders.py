@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 from pathlib import Path
-from typing import Any
 
 from htaflow.flows.build.lock import read_lock, sha256
 from htaflow.flows.build.route import FLOORPLAN, shrink_floorplan
@@ -46,7 +45,7 @@ def has_bitstream(folder: Path) -> bool:
     return report is not None and report["met"] and same_bitstream(folder, report)
 
 
-def same_bitstream(folder: Path, report: dict[str, Any]) -> bool:
+def same_bitstream(folder: Path, report: Built) -> bool:
     """Whether the bitstream in a board's folder is the one that its report describes."""
     path = folder / str(report["bitstream"])
     return path.is_file() and sha256(path) == str(report["sha256"])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from htaflow.flows.boards.board import Board
 from htaflow.flows.build.design import throughput
@@ -54,7 +54,7 @@ from htaflow.model.support.files import (
     write_json,
 )
 from htaflow.model.support.progress import Progress
-from htaflow.model.support.results import Built
+from htaflow.model.support.results import Built, Object
 
 _ASIDE = "old"
 """What is in place is called so, in the work folder, while the new takes its place."""
@@ -127,14 +127,14 @@ class Job:
         kept: dict[str, Any] | None = None
         fmax: dict[int, float] = {}
         for folder in (self.slow, self.final):
-            report = unchanged(folder / "report.json", self.facts["inputs"], kind=Built)
+            report = unchanged(folder / "report.json", self.facts["inputs"], Built)
             if report is None or not is_whole(folder):
                 continue
             if not all(key.isdecimal() for key in report["fmax_by_seed"]):
                 continue  # somebody has changed it
             fmax |= {int(key): float(value) for key, value in report["fmax_by_seed"].items()}
             if report["seed"] in wanted:
-                kept = report
+                kept = cast(Object, report)
         return kept, fmax
 
     @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -333,7 +333,7 @@ class Builder:
             weighted[silent, 0] = 1
         found_scale = tuple(_ZERO if silent[o] else each(scale, o) * unit for o in outputs)
         found_offset = tuple(each(scale, o) * each(shift, o) + each(bias, o) for o in outputs)
-        inputs_kind = "bipolar" if bipolar else "unipolar"
+        inputs_kind: Literal["bipolar", "unipolar"] = "bipolar" if bipolar else "unipolar"
         if kernel is None:
             self._flatten()
             self._add(Dense(self._name("dense"), weighted, None, inputs_kind))

@@ -119,7 +119,7 @@ def compare(imported: Imported, frames: IntArray, labels: IntArray | None = None
     differences = _explain(imported, frames, fed, which[:_LOOKED_AT])
     rounded = sum(one.rounding for one in differences)
     errors = [one for one in differences if not one.rounding]
-    first = (errors or differences or [None])[0]
+    first = next(iter(errors or differences), None)
     beyond = len(which) - len(differences)  # not looked at: taken for rounding if all others are
     return Comparison(
         len(frames),
@@ -140,7 +140,7 @@ def in_units(imported: Imported, frames: IntArray) -> Floats:
 
 def _as_told(numbers: IntArray, scale: Numbers, offset: Numbers) -> npt.NDArray[np.float64]:
     factors, shifts = (np.array([float(one) for one in each]) for each in (scale, offset))
-    return numbers * factors + shifts
+    return np.asarray(numbers * factors + shifts)
 
 
 def _explain(

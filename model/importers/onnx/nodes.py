@@ -101,7 +101,7 @@ def _by_channel(constant: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
     by_channel = whole.reshape(tensor.channels, -1)
     if not (by_channel == by_channel[:, :1]).all():
         raise Unsupported("a constant differs between pixels", "use one number a channel")
-    return by_channel[:, 0]
+    return np.asarray(by_channel[:, 0])
 
 
 def _step(tensor: Tensor, step: Step) -> Tensor:

@@ -67,6 +67,31 @@ class Training(TypedDict):
     inputs: NotRequired[str]
 
 
+class ImportAccuracy(TypedDict):
+    """In percent, of the imported network and of the graph that it was made from."""
+
+    golden: float
+    graph: float
+
+
+class ImportFacts(TypedDict):
+    """``import.json``."""
+
+    file: str
+    network: str
+    frames: int
+    classes_that_differ: int | None
+    results_that_differ: int
+    by_rounding: int
+    left_out: list[str]
+    accuracy: ImportAccuracy | None
+    sha256: NotRequired[str]
+    input: NotRequired[dict[str, Any]]
+    output: NotRequired[dict[str, list[float]]]
+    nodes: NotRequired[dict[str, str]]
+    first_difference: NotRequired[dict[str, Any] | None]
+
+
 class Classes(TypedDict):
     """What of ``train.json`` says how the classes are called."""
 

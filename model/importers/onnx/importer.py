@@ -12,28 +12,13 @@ import numpy.typing as npt
 
 from htaflow.model.importers.onnx.builder import Builder, Tap
 from htaflow.model.importers.onnx.exact import Numbers
+from htaflow.model.importers.onnx.feature import InputScale
 from htaflow.model.importers.onnx.graph import Graph, Node, read_graph
 from htaflow.model.importers.onnx.nodes import HANDLERS, State, Value
 from htaflow.model.importers.onnx.tensor import Constant, Tensor, Unsupported, affine_of
 from htaflow.model.integer.network import ArgMax, Network
 from htaflow.model.integer.problems import Problem, describe_problems, find_problems, is_name
 from htaflow.model.support.errors import BadInputError, did_you_mean
-
-
-@dataclass(frozen=True)
-class InputScale:
-    """What a feature stands for: ``value = scale * feature + offset``.
-
-    Attributes:
-        scale, offset: exact.
-        bits: of a feature.
-        signed: whether features are signed.
-    """
-
-    scale: Fraction = Fraction(1)
-    offset: Fraction = Fraction(0)
-    bits: int = 8
-    signed: bool = False
 
 
 @dataclass(frozen=True)

@@ -380,6 +380,8 @@ def _reshape(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
         shape = (shape[0], 1, shape[1])
     if len(shape) not in (1, 3):
         raise Unsupported(f"its output has shape {list(shape)}", "use features or an image")
+    if tensor.pools and shape != tensor.shape:
+        tensor = state.builder.settle(tensor)
     return tensor.reshaped(shape)
 
 

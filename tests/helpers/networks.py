@@ -262,7 +262,7 @@ def random_windowed(
     if kind == "tables" and image.is_bits:
         tables = random_lookup(rng, name, bits, channels, choices.pick(range(1, 5)))
         return LookupConv2d(name, kernel, tables.source, tables.tables, **geometry)
-    groups = image.shape[0] if choices.chance(0.2) else 1
+    groups = image.shape[0] if levels and choices.chance(0.2) else 1
     dense = random_dense(
         rng,
         name,

@@ -112,7 +112,7 @@ def test_what_does_not_fit_its_type_is_named_with_its_place() -> None:
     good = {"accuracy": {"hard": 1}, "test_frames": 3, "history": [{"loss": 0.5}], "new": object()}
     assert misfit(good, Training) is None
     assert misfit({**good, "history": [{"loss": 0.5}, {"loss": "x"}]}, Training) == (
-        "its 'history[...].loss' has the wrong type: expected float, got str"
+        "its 'history[1].loss' has the wrong type: expected float, got str"
     )
     assert misfit({"accuracy": {}}, Training) == "it lacks 'test_frames'"
     assert misfit([], Training) == "its '' has the wrong type: expected object, got array"

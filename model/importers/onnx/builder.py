@@ -542,6 +542,13 @@ class Builder:
                 if 2 * rows.shape[1] <= MAX_LEVELS:
                     doubled = np.repeat(rows, 2, axis=1)
                     self.layers[at] = replace(layer, thresholds=doubled)
+                    names = {each.name for each in self.layers[at:]}
+                    self.taps = [
+                        replace(tap, scale=tuple(one / 2 for one in tap.scale))
+                        if tap.layer in names
+                        else tap
+                        for tap in self.taps
+                    ]
                     return
                 break
             if not isinstance(layer, MaxPool2d | Unflatten | Flatten):

@@ -23,6 +23,7 @@ from htaflow.model.importers.onnx.steps import (
     Count,
     Round,
     Sign,
+    Staircase,
     Step,
 )
 from htaflow.model.importers.onnx.tensor import Constant, Pool, Tensor, Unsupported
@@ -380,8 +381,9 @@ def _reshape(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
         shape = (shape[0], 1, shape[1])
     if len(shape) not in (1, 3):
         raise Unsupported(f"its output has shape {list(shape)}", "use features or an image")
-    if tensor.pools and shape != tensor.shape:
-        tensor = state.builder.settle(tensor)
+    quantised = any(isinstance(step, Staircase) for step in tensor.steps)
+    if shape != tensor.shape and (tensor.pools or (quantised and len(tensor.shape) > 1)):
+        tensor = state.builder.settle(tensor)  # while it is an image
     return tensor.reshaped(shape)
 
 
@@ -530,3 +532,12 @@ def _average_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> V
 @_handles("ArgMax", "TopK", limits="at the end: the class")
 def _arg_max(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
     return _tensor(inputs[0])
+
+
+def node_table() -> str:
+    """Return the operators that are understood and their limits, as rows of Markdown."""
+    by_limits: dict[tuple[Handler, str], list[str]] = {}
+    for op, handler in HANDLERS.items():
+        by_limits.setdefault((handler, LIMITS[op]), []).append(op)
+    rows = ((", ".join(f"`{op}`" for op in ops), limits) for (_, limits), ops in by_limits.items())
+    return "".join(f"| {ops} | {limits} |\n" for ops, limits in sorted(rows))

@@ -16,8 +16,8 @@ from typing import Any, NotRequired, TypedDict, get_args
 from htaflow.flows.boards.board import Board, load_board
 from htaflow.flows.build.build import same_bitstream
 from htaflow.flows.build.synth import NETLIST, NETLIST_VERILOG, core_synthesis
-from htaflow.flows.families import find_family
-from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream
+from htaflow.flows.families import DEFAULT, find_family
+from htaflow.flows.recovery.bitstream import closed_cells, reading_versions, recover_bitstream
 from htaflow.flows.recovery.cells.cell import UnknownCellError
 from htaflow.flows.recovery.levelized_verilog import to_ordered_verilog
 from htaflow.flows.recovery.netlist_cells import netlist_of
@@ -152,7 +152,7 @@ def designs(
             yield rtl_design(run.path, network)
         if "netlist" in levels:
             of_boards = sorted({load_board(name).family for name in boards})
-            for name in [family] if family else of_boards or ["ice40"]:
+            for name in [family] if family else of_boards or [DEFAULT]:
                 yield netlist_design(run, network, name, progress, timeout)
         if "bitstream" in levels:
             for name in boards:
@@ -240,7 +240,7 @@ def bitstream_design(
         if unchanged(made, inputs, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
             file = run.board(board.name) / report["bitstream"]
-            recovered = recover_bitstream(file, board, folder, timeout) + PLL_MODEL
+            recovered = recover_bitstream(file, board, folder, timeout) + closed_cells()
             made.unlink(missing_ok=True)
             write_atomic(verilog, recovered)
             write_json(made, {"inputs": inputs})
@@ -277,20 +277,6 @@ def _built(run: Run, network: Network, name: str) -> tuple[Board, Facts, Facts]:
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     return board, report, interface
 
-
-PLL_MODEL = """
-// Of the PLL what matters to the logic: the bench's clock is the one that the PLL makes.
-module EHXPLLL #(
-  parameter CLKI_DIV = 1, CLKFB_DIV = 1, CLKOP_DIV = 1, CLKOP_CPHASE = 0, CLKOP_FPHASE = 0,
-  parameter FEEDBK_PATH = "", CLKOP_ENABLE = "", OUTDIVIDER_MUXA = ""
-) (
-  input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG,
-  input PLLWAKESYNC, ENCLKOP, output CLKOP, output LOCK
-);
-  assign CLKOP = CLKI;
-  assign LOCK = 1;
-endmodule
-"""
 
 _MADE = "made.json"
 """From which inputs a level's Verilog was made."""

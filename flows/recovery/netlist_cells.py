@@ -1,21 +1,38 @@
 """The netlist that Yosys makes, read from the Verilog that a build keeps."""
 
 import json
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from htaflow.flows.families import FAMILIES
+from htaflow.flows.recovery import cells
 from htaflow.flows.recovery.cells.cell import Cell, UnknownCellError
-from htaflow.flows.recovery.cells.ecp5 import add_ecp5_cell
-from htaflow.flows.recovery.cells.gowin import add_gowin_cell
-from htaflow.flows.recovery.cells.ice40 import add_ice40_cell
 from htaflow.flows.recovery.lookup_table import NetName
 from htaflow.flows.recovery.netlist import Netlist
 from htaflow.flows.tools.step import ToolRun
 from htaflow.flows.tools.yosys_json import Wire, YosysCell, YosysModule
 from htaflow.model.support.files import write_atomic
 
-_FAMILIES = (add_ice40_cell, add_gowin_cell, add_ecp5_cell)
+AddCell = Callable[[Netlist, Cell], bool]
+"""Adds a cell to a netlist and returns True, or returns False if it is none of the family's."""
+
+
+def _find_families() -> dict[str, AddCell]:
+    """Return the functions of the families whose cells are known, by the family's name."""
+    here = {each.name for each in pkgutil.iter_modules(cells.__path__)}
+    return {
+        family: import_module(f"{cells.__name__}.{family}").add_cell
+        for family in FAMILIES
+        if family in here
+    }
+
+
+ADD_CELL = _find_families()
+"""The families whose cells are known."""
+
 _READING = ToolRun(
     tool="yosys",
     arguments=("-q", "-s", "read.ys"),
@@ -87,7 +104,9 @@ class _Reader:
             for index, wire in enumerate(wires)
         }
         found = Cell(cell.name, cell.kind, cell.parameters, pins)
-        if cell.kind != "$scopeinfo" and not any(add(self._netlist, found) for add in _FAMILIES):
+        if cell.kind != "$scopeinfo" and not any(
+            add(self._netlist, found) for add in ADD_CELL.values()
+        ):
             raise UnknownCellError(
                 f"the netlist has a {cell.kind}, {cell.name}, which is not understood"
             )

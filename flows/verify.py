@@ -24,6 +24,7 @@ from htaflow.flows.recovery.netlist_cells import netlist_of
 from htaflow.flows.tools.cell_models import MODEL_OPTIONS, cell_models
 from htaflow.flows.tools.diagnostics import as_json, read_log, refuse
 from htaflow.flows.tools.tools import find_tool
+from htaflow.flows.tools.yosys_json import YosysModule
 from htaflow.model.integer.network import Network
 from htaflow.model.run_directory import Run, read_result, source_digest, unchanged
 from htaflow.model.support.arguments import checked
@@ -218,7 +219,7 @@ def _order(folder: Path, family: str, progress: Progress) -> None:
     netlist = json.loads((folder / NETLIST).read_text())
     (folder / NETLIST).unlink()
     try:
-        cells_of_top = netlist_of(netlist, "top").simplified()
+        cells_of_top = netlist_of(YosysModule.of(netlist, "top")).simplified()
         write_atomic(folder / "ordered.v", to_ordered_verilog(cells_of_top, "top"))
     except UnknownCellError as error:
         progress(f"verify netlist-{family}: {error}; it is simulated in Yosys's models")

@@ -2,10 +2,9 @@
 
 import json
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from htaflow.flows.families import FAMILIES
 from htaflow.flows.recovery import cells
@@ -47,31 +46,32 @@ def read_netlist(verilog: Path, folder: Path, timeout: float | None = None) -> N
 
     Raises ``UnknownCellError`` for a cell that is not understood, and ``ToolError`` if Yosys fails.
     """
-    return netlist_of(read_design(verilog, folder, timeout), "board").simplified()
+    return netlist_of(read_module(verilog, folder, "board", timeout)).simplified()
 
 
-def read_design(verilog: Path, folder: Path, timeout: float | None = None) -> dict[str, Any]:
-    """Return what is in ``verilog`` as Yosys's JSON; it runs in ``folder``."""
+def read_module(
+    verilog: Path, folder: Path, module: str, timeout: float | None = None
+) -> YosysModule:
+    """Return ``module`` of the flat design in ``verilog``, which Yosys reads in ``folder``."""
     write_atomic(folder / "netlist.v", verilog.read_bytes())
     _READING.run(folder, timeout)
-    design: dict[str, Any] = json.loads((folder / "cells.json").read_text())
-    return design
+    return YosysModule.of(json.loads((folder / "cells.json").read_text()), module)
 
 
-def nets_of(design: Mapping[str, Any], module: str, signal: str) -> list[NetName]:
+def nets_of(module: YosysModule, signal: str) -> list[NetName]:
     """Return the nets of a signal's bits, low bit first, as they are called in ``netlist_of``.
 
     Empty if there is no such signal. What a port of ``module`` drives has the port's name there.
     """
-    return [f"N{wire}" for wire in YosysModule.of(design, module).nets.get(signal, [])]
+    return [f"N{wire}" for wire in module.nets.get(signal, [])]
 
 
-def netlist_of(design: Mapping[str, Any], module: str) -> Netlist:
-    """Return ``module`` of the flat ``design`` that Yosys wrote as JSON.
+def netlist_of(module: YosysModule) -> Netlist:
+    """Return the netlist of ``module``.
 
     A port of several bits is a port ``NAME[INDEX]`` a bit. Raises ``UnknownCellError``.
     """
-    return _Reader(YosysModule.of(design, module)).run()
+    return _Reader(module).run()
 
 
 class _Reader:

@@ -8,7 +8,7 @@ import pytest
 
 from htaflow.flows import families
 from htaflow.flows.boards.board import known_boards, load_board
-from htaflow.flows.cli.options import add_level
+from htaflow.flows.cli.options import add_simulated
 from htaflow.flows.families import BUILT, DEFAULT, FAMILIES, find_family, place_and_route
 from htaflow.flows.recovery.bitstream import reading_versions, recover
 from htaflow.flows.recovery.netlist_cells import ADD_CELL
@@ -65,7 +65,7 @@ def test_the_cells_that_a_proof_reads_are_those_that_logic_is_stated_in(name):
 
 def test_the_command_line_knows_every_family():
     parser = argparse.ArgumentParser()
-    add_level(parser)
+    add_simulated(parser)
     (option,) = [action for action in parser._actions if action.dest == "family"]
     assert set(option.choices) == set(FAMILIES)
     assert DEFAULT in FAMILIES

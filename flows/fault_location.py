@@ -21,7 +21,7 @@ from htaflow.flows.proof.gates import Bit
 from htaflow.flows.recovery.bitstream import recover
 from htaflow.flows.recovery.lookup_table import NetName
 from htaflow.flows.recovery.netlist import Netlist
-from htaflow.flows.recovery.netlist_cells import netlist_of, nets_of, read_design
+from htaflow.flows.recovery.netlist_cells import netlist_of, nets_of, read_module
 from htaflow.flows.recovery.register_matching import correspond
 from htaflow.model.support.progress import Progress, silent
 
@@ -82,12 +82,10 @@ def blame_bitstream(
         ToolError: it failed.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".blame.") as scratch:
-        design = read_design(netlist, Path(scratch))
-        made = netlist_of(design, "board").simplified()
+        module = read_module(netlist, Path(scratch), "board")
+        made = netlist_of(module).simplified()
         missed = correspond(made, recover(bitstream, board, Path(scratch))).missed
-    signals = {
-        stage["probe"]: nets_of(design, "board", stage["probe"]) for stage in interface["stages"]
-    }
+    signals = {stage["probe"]: nets_of(module, stage["probe"]) for stage in interface["stages"]}
     owners = _owners(interface, signals)
     readers = _readers(made)
     fed = (_fed(made, readers, net, owners) for net in missed)

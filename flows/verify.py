@@ -16,14 +16,15 @@ from typing import Any, NotRequired, TypedDict, get_args
 from htaflow.flows.boards.board import Board, load_board
 from htaflow.flows.build.folders import same_bitstream
 from htaflow.flows.build.synth import NETLIST, NETLIST_VERILOG, core_synthesis
-from htaflow.flows.families import find_family
-from htaflow.flows.recovery.bitstream import reading_versions, recover_bitstream
+from htaflow.flows.families import DEFAULT, find_family
+from htaflow.flows.recovery.bitstream import closed_cells, reading_versions, recover_bitstream
 from htaflow.flows.recovery.cells.cell import UnknownCellError
 from htaflow.flows.recovery.levelized_verilog import to_ordered_verilog
 from htaflow.flows.recovery.netlist_cells import netlist_of
 from htaflow.flows.tools.cell_models import MODEL_OPTIONS, cell_models
 from htaflow.flows.tools.diagnostics import as_json, read_log, refuse
 from htaflow.flows.tools.tools import find_tool
+from htaflow.flows.tools.yosys_json import YosysModule
 from htaflow.model.integer.network import Network
 from htaflow.model.run_directory import Run, read_result, source_digest, unchanged
 from htaflow.model.support.arguments import checked
@@ -152,7 +153,7 @@ def designs(
             yield rtl_design(run.path, network)
         if "netlist" in levels:
             of_boards = sorted({load_board(name).family for name in boards})
-            for name in [family] if family else of_boards or ["ice40"]:
+            for name in [family] if family else of_boards or [DEFAULT]:
                 yield netlist_design(run, network, name, progress, timeout)
         if "bitstream" in levels:
             for name in boards:
@@ -218,7 +219,7 @@ def _order(folder: Path, family: str, progress: Progress) -> None:
     netlist = json.loads((folder / NETLIST).read_text())
     (folder / NETLIST).unlink()
     try:
-        cells_of_top = netlist_of(netlist, "top").simplified()
+        cells_of_top = netlist_of(YosysModule.of(netlist, "top")).simplified()
         write_atomic(folder / "ordered.v", to_ordered_verilog(cells_of_top, "top"))
     except UnknownCellError as error:
         progress(f"verify netlist-{family}: {error}; it is simulated in Yosys's models")
@@ -240,7 +241,7 @@ def bitstream_design(
         if unchanged(made, inputs, Object, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
             file = run.board(board.name) / str(report["bitstream"])
-            recovered = recover_bitstream(file, board, folder, timeout) + PLL_MODEL
+            recovered = recover_bitstream(file, board, folder, timeout) + closed_cells()
             made.unlink(missing_ok=True)
             write_atomic(verilog, recovered)
             write_json(made, {"inputs": inputs})
@@ -277,20 +278,6 @@ def _built(run: Run, network: Network, name: str) -> tuple[Board, Built, BoardIn
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     return board, report, interface
 
-
-PLL_MODEL = """
-// Of the PLL what matters to the logic: the bench's clock is the one that the PLL makes.
-module EHXPLLL #(
-  parameter CLKI_DIV = 1, CLKFB_DIV = 1, CLKOP_DIV = 1, CLKOP_CPHASE = 0, CLKOP_FPHASE = 0,
-  parameter FEEDBK_PATH = "", CLKOP_ENABLE = "", OUTDIVIDER_MUXA = ""
-) (
-  input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG,
-  input PLLWAKESYNC, ENCLKOP, output CLKOP, output LOCK
-);
-  assign CLKOP = CLKI;
-  assign LOCK = 1;
-endmodule
-"""
 
 _MADE = "made.json"
 """From which inputs a level's Verilog was made."""

@@ -16,8 +16,10 @@ the board's serial line. So no core that fits a part is said not to.
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from functools import singledispatch
 
 from htaflow.hw.layers import Part
+from htaflow.hw.layers.encode import BeatEncoder, FrameEncoder
 from htaflow.hw.layers.image import Deserialiser, Serialiser
 from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
@@ -25,7 +27,7 @@ from htaflow.hw.layers.window import Windows
 from htaflow.hw.logic.netlist import FALSE, TRUE, Instance, Logic, Net
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent
-from htaflow.hw.stream.stage import Stage, Tap
+from htaflow.hw.stream.stage import Stage
 
 Class = int
 """A hash that nets share if they carry the same bit. If others share it by chance, less counts."""
@@ -151,24 +153,26 @@ class _Logical:
     """A part that computes: logic, and perhaps registers that it reads again.
 
     ``fed_back`` names, for the last inputs of the logic, the outputs that they were a transfer
-    before. ``same`` tells of each bit that it yields whether it equals an earlier one.
+    before; ``others`` inputs come after those. Of the outputs, ``width`` are yielded. ``same``
+    tells of each bit that it yields whether it equals an earlier one.
     """
 
-    def __init__(self, part: Stage | Membranes | StepAccumulator) -> None:
+    def __init__(
+        self,
+        part: Stage | Membranes | StepAccumulator,
+        *,
+        registered: bool = True,
+        width: int | None = None,
+        fed_back: Sequence[int] = (),
+        others: int = 0,
+    ) -> None:
         self.logic = logic = part.logic
-        outputs = range(len(logic.outputs))
         self.name, self.same = part.name, logic.known_outputs().same
-        self.registered = not isinstance(part, Stage) or part.registered
-        self.carries = isinstance(part, Tap)
-        self.width, others = len(outputs), 0
-        self.fed_back: Sequence[int] = ()
-        if isinstance(part, Membranes):
-            self.width = neurons = len(part.layer.weights)
-            subtracts = part.layer.reset == "subtract"
-            self.fed_back = [*outputs[neurons:], *(outputs[:neurons] if subtracts else ())]
-        elif isinstance(part, StepAccumulator):
-            self.fed_back, others = outputs, 1  # the last says whether to go on
-        self.fed = len(logic.inputs) - len(self.fed_back) - others
+        self.registered = registered
+        self.carries = part.is_tap
+        self.width = len(logic.outputs) if width is None else width
+        self.fed_back = fed_back
+        self.fed = len(logic.inputs) - len(fed_back) - others
 
     def follow(self, live: set[int]) -> tuple[set[int], set[int]]:
         """Return which outputs matter if those in ``live`` do, and which bits it must be fed."""
@@ -225,30 +229,68 @@ class _Moving:
         return found
 
 
+@singledispatch
 def _place(part: Part) -> _Logical | _Moving:
-    """Return how ``part`` is counted."""
-    if isinstance(part, Stage | Membranes | StepAccumulator):
-        return _Logical(part)
-    if isinstance(part, Windows | Deserialiser):  # both yield runs of numbers of one channel
-        width = part.number_bits
-        run = len(part.output.payload) // len(part.input.payload)
+    """Return how ``part`` is counted.
 
-        def of_run(index: int) -> tuple[Sequence[int], int]:
-            number, place = divmod(index, width)
-            channel, at = divmod(number, run)
-            return [channel * width + place], at
+    Raises ``NotImplementedError`` for a component that nothing is registered for.
+    """
+    raise NotImplementedError(f"no lower bound of a {type(part).__name__}")
 
-        return _Moving(part, of_run)
-    if isinstance(part, Serialiser):
-        width = part.number_bits
-        run = len(part.input.payload) // len(part.output.payload) * width
 
-        def of_channel(index: int) -> tuple[Sequence[int], int]:
-            channel, place = divmod(index, width)
-            return range(channel * run + place, (channel + 1) * run, width), 0
+@_place.register
+def _(part: Stage) -> _Logical:
+    return _Logical(part, registered=part.registered)
 
-        return _Moving(part, of_channel)
-    if isinstance(part, StepPresenter):
-        fed, width = len(part.input.payload), len(part.output.payload)
-        return _Moving(part, lambda index: (range(index, fed, width), 0))
-    return _Moving(part, None)  # the encoder, the first
+
+@_place.register
+def _(part: Membranes) -> _Logical:
+    outputs, neurons = range(len(part.logic.outputs)), len(part.layer.weights)
+    subtracts = part.layer.reset == "subtract"
+    fed_back = [*outputs[neurons:], *(outputs[:neurons] if subtracts else ())]
+    return _Logical(part, width=neurons, fed_back=fed_back)
+
+
+@_place.register
+def _(part: StepAccumulator) -> _Logical:
+    # Its last input says whether to go on.
+    return _Logical(part, fed_back=range(len(part.logic.outputs)), others=1)
+
+
+@_place.register(FrameEncoder)
+@_place.register(BeatEncoder)
+def _(part: FrameEncoder | BeatEncoder) -> _Moving:
+    return _Moving(part, None)  # the first; nothing is counted before it
+
+
+@_place.register(Windows)
+@_place.register(Deserialiser)
+def _(part: Windows | Deserialiser) -> _Moving:
+    """Both yield runs of numbers of one channel."""
+    width = part.number_bits
+    run = len(part.output.payload) // len(part.input.payload)
+
+    def of_run(index: int) -> tuple[Sequence[int], int]:
+        number, place = divmod(index, width)
+        channel, at = divmod(number, run)
+        return [channel * width + place], at
+
+    return _Moving(part, of_run)
+
+
+@_place.register
+def _(part: Serialiser) -> _Moving:
+    width = part.number_bits
+    run = len(part.input.payload) // len(part.output.payload) * width
+
+    def of_channel(index: int) -> tuple[Sequence[int], int]:
+        channel, place = divmod(index, width)
+        return range(channel * run + place, (channel + 1) * run, width), 0
+
+    return _Moving(part, of_channel)
+
+
+@_place.register
+def _(part: StepPresenter) -> _Moving:
+    fed, width = len(part.input.payload), len(part.output.payload)
+    return _Moving(part, lambda index: (range(index, fed, width), 0))

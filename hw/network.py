@@ -17,7 +17,7 @@ from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.layout import InputLayout, layouts
 from htaflow.hw.stream.schedule import Schedule, schedule
-from htaflow.hw.stream.stage import CHAIN, Stage, Tap, chain_instance, chain_modules
+from htaflow.hw.stream.stage import CHAIN, Stage, chain_instance, chain_modules
 from htaflow.model.integer.network import (
     Network,
     Values,
@@ -258,7 +258,7 @@ def _build(
                 carried,
             ),
         )
-        if isinstance(parts[-1], Tap):
+        if parts[-1].is_tap:
             carried = incoming.count
         placed.append(parts)
         known = parts[-1].known

@@ -15,8 +15,10 @@ from htaflow.flows.proof.definition import computes, define, define_step, define
 from htaflow.flows.report.parameters import parameters
 from htaflow.hw.layers import Placement, layer_parts
 from htaflow.hw.layers.encode import encode_logic
-from htaflow.hw.logic.target import PORTABLE
+from htaflow.hw.logic.target import PORTABLE, TARGETS
+from htaflow.hw.lower_bound import lower_bound
 from htaflow.hw.network import NetworkCore
+from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.layout import InputLayout
 from htaflow.model.integer import golden
 from htaflow.model.integer.file import load_network, save_network
@@ -31,6 +33,7 @@ from htaflow.model.integer.network import (
     Values,
 )
 from htaflow.model.support.errors import BadInputError
+from htaflow.sim.faults.circuit import Circuit
 from htaflow.sim.faults.layers import operators
 from htaflow.sim.faults.part_faults import kinds, logic_kinds
 
@@ -100,8 +103,9 @@ def draw(layer: Layer, fed: Values) -> None:
     count = layer.output(fed).count
     wires = [layer.wires_to(output, fed) for output in range(count)]
     assert all(0 <= index < fed.count for each in wires for index, _ in each)
-    if layer.dimensions == 1 and layer.fan_in is not None:
-        assert layer.fan_in.tolist() == [len(each) for each in wires]
+    fan_in = layer.fan_in
+    if layer.dimensions == (1,) and fan_in is not None:
+        assert fan_in.tolist() == [len(each) for each in wires]
     assert layer.noun(layer.output(fed))
 
 
@@ -140,6 +144,26 @@ def test_faults_of_parts_are_known_of_every_type(
     assert kinds(NetworkCore(examples[kind].network))
 
 
+@pytest.mark.parametrize("kind", LAYER_TYPES.values(), ids=LAYER_TYPES)
+def test_every_part_of_every_type_is_bounded_and_has_a_circuit(
+    kind: type[Layer], examples: dict[type[Layer], Example]
+) -> None:
+    core = NetworkCore(examples[kind].network, target=TARGETS["ice40"])
+    assert Circuit(core.network.input).add(core)
+    assert lower_bound(core, enough=1 << 30).registers >= 0
+
+
+def test_a_part_that_nobody_has_heard_of_is_refused(
+    examples: dict[type[Layer], Example],
+) -> None:
+    core = NetworkCore(examples[Flatten].network, target=TARGETS["ice40"])
+    core.parts[0] = LayerComponent("unheard", 8, 8)
+    with pytest.raises(NotImplementedError, match="no circuit of a LayerComponent"):
+        Circuit(core.network.input).add(core)
+    with pytest.raises(NotImplementedError, match="no lower bound of a LayerComponent"):
+        lower_bound(core, enough=1)
+
+
 def test_a_type_whose_logic_has_no_faults_registered_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="Forgotten"):
         logic_kinds(FORGOTTEN[0])
@@ -170,6 +194,17 @@ class ForgottenFirst(FirstLayer):
 
 
 FORGOTTEN = (Forgotten("forgotten"), ForgottenFirst("encode", 4, 1, False))
+
+
+def test_a_type_that_does_not_say_whether_it_has_neurons_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match="no fan-in is known of a Forgotten"):
+        _ = FORGOTTEN[0].fan_in
+
+
+@pytest.mark.parametrize("layer", FORGOTTEN, ids=lambda layer: layer.type)
+def test_a_type_that_does_not_name_what_it_yields_is_refused(layer: Layer) -> None:
+    with pytest.raises(NotImplementedError, match=f"no noun .* a {layer.type} yields"):
+        layer.noun(Values((4,), 0, 1))
 
 
 @pytest.mark.parametrize("station", STATIONS)

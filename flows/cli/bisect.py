@@ -4,13 +4,11 @@ import argparse
 
 from htaflow.flows import summary
 from htaflow.flows.cli.options import (
-    add_frames,
-    add_level,
-    add_run,
-    add_seed,
+    add_simulated,
+    add_stimuli,
     add_timeout,
-    level_options,
     show_progress,
+    simulation_options,
 )
 
 HELP = "find where two stations part: the first layer, neuron and cycle, with a short waveform"
@@ -19,10 +17,8 @@ EXAMPLE = "htaflow bisect runs/digits"
 
 def add_options(verb: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    add_run(verb)
-    add_level(verb)
-    add_frames(verb)
-    add_seed(verb)
+    add_simulated(verb)
+    add_stimuli(verb)
     add_timeout(verb)
 
 
@@ -31,8 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from htaflow.flows.bisect import bisect
 
     result = bisect(
-        options.directory,
-        **level_options(options),
+        **simulation_options(options),
         progress=show_progress(),
     )
     for line in summary.bisect_lines(result):

@@ -13,8 +13,9 @@ def add_run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("directory", type=Path, metavar="RUN", help="a run directory")
 
 
-def add_level(verb: argparse.ArgumentParser) -> None:
-    """Add what is simulated: level, boards, family."""
+def add_simulated(verb: argparse.ArgumentParser) -> None:
+    """Add what is simulated: run, level, boards, family."""
+    add_run(verb)
     verb.add_argument(
         "--level",
         choices=("rtl", "netlist", "bitstream", "all"),
@@ -36,11 +37,12 @@ def add_level(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def add_frames(verb: argparse.ArgumentParser) -> None:
-    """Add how many test frames are run."""
+def add_stimuli(verb: argparse.ArgumentParser) -> None:
+    """Add how many test frames a simulation runs, and its seed."""
     verb.add_argument(
         "--frames", type=positive, metavar="N", help="test frames to run (default: all)"
     )
+    add_seed(verb)
 
 
 def add_timeout(verb: argparse.ArgumentParser) -> None:
@@ -54,9 +56,10 @@ def add_timeout(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def level_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is simulated, by the names of the functions that do it."""
+def simulation_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what these functions added, by the parameters of ``verify`` and ``bisect``."""
     return {
+        "run": options.directory,
         "level": options.level,
         "boards": options.board,
         "family": options.family,

@@ -4,14 +4,12 @@ import argparse
 
 from htaflow.flows import summary
 from htaflow.flows.cli.options import (
-    add_frames,
-    add_level,
-    add_run,
-    add_seed,
+    add_simulated,
+    add_stimuli,
     add_timeout,
-    level_options,
     positive,
     show_progress,
+    simulation_options,
 )
 from htaflow.model.support.errors import BadInputError
 
@@ -21,8 +19,7 @@ EXAMPLE = "htaflow verify runs/digits --frames 100"
 
 def add_options(verb: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    add_run(verb)
-    add_level(verb)
+    add_simulated(verb)
     verb.add_argument(
         "--simulator",
         choices=("icarus", "verilator"),
@@ -30,8 +27,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         help="Verilator, 5.036 or newer, is faster where a frame takes very many cycles "
         "(default: %(default)s)",
     )
-    add_frames(verb)
-    add_seed(verb)
+    add_stimuli(verb)
     verb.add_argument(
         "--mutate",
         action="store_true",
@@ -58,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
     if options.mutants or options.time_limit:
         raise BadInputError("--mutants and --time-limit go with --mutate")
     results = verify(
-        options.directory,
-        **level_options(options),
+        **simulation_options(options),
         simulator=options.simulator,
         progress=show_progress(),
     )

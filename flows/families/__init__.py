@@ -3,10 +3,20 @@
 import importlib
 import pkgutil
 
-from htaflow.flows.families.family import Family, Pin, PlaceAndRoute
+from htaflow.flows.families.family import Family, LookupCell, Pin, PlaceAndRoute
 from htaflow.model.support.errors import BadInputError, did_you_mean
 
-__all__ = ["BUILT", "FAMILIES", "Family", "Pin", "PlaceAndRoute", "find_family", "place_and_route"]
+__all__ = [
+    "BUILT",
+    "DEFAULT",
+    "FAMILIES",
+    "Family",
+    "LookupCell",
+    "Pin",
+    "PlaceAndRoute",
+    "find_family",
+    "place_and_route",
+]
 
 
 def _find_all() -> dict[str, Family]:
@@ -23,6 +33,9 @@ FAMILIES = _find_all()
 
 BUILT = tuple(name for name, family in FAMILIES.items() if family.place_and_route is not None)
 """The families that bitstreams are made for."""
+
+DEFAULT = "ice40"
+"""The family of a netlist where neither a board nor the user names one."""
 
 
 def find_family(name: str) -> Family:

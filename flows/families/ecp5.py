@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from htaflow.flows.families.family import Family, Pin, PlaceAndRoute
+from htaflow.flows.families.family import Family, LookupCell, Pin, PlaceAndRoute
 
 
 def _constraints(
@@ -22,6 +22,8 @@ FAMILY = Family(
     title="an ECP5",
     synthesis="synth_ecp5 -abc9",
     carry="CCU2C",
+    lookups={"LUT4": LookupCell("INIT", ("A", "B", "C", "D"), "Z")},
+    closed_models="cells_bb.v",
     place_and_route=PlaceAndRoute(
         tool="nextpnr-ecp5",
         logic_cells={

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,18 @@ class Pin:
     active: Literal["high", "low"] | None = None
     pull: Literal["up", "down"] | None = None
     value: int | None = None
+
+
+class LookupCell(NamedTuple):
+    """A look-up table: the parameter that is the table, inputs (low bit first), output.
+
+    :mod:`htaflow.hw.logic.target` says the same of the cells that it writes. A proof does not
+    believe it, and so it is said here again.
+    """
+
+    parameter: str
+    inputs: tuple[str, ...]
+    output: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,9 @@ class Family:
         speed_options: more options of it for nextpnr's name of a device.
         no_pads: options of it that leave out the pads of a core.
         carry: the cell of a carry chain.
+        lookups: the look-up tables that logic is stated in, by their cells' names; None if it is
+            not stated in the family's cells yet.
+        closed_models: Yosys's file of cells that proofs do not look into, such as a PLL.
         place_and_route: None if htaflow makes no bitstreams for it yet.
     """
 
@@ -84,4 +99,11 @@ class Family:
     carry: str
     speed_options: Callable[[str], str] = lambda device: ""
     no_pads: str = ""
+    lookups: Mapping[str, LookupCell] | None = None
+    closed_models: str = ""
     place_and_route: PlaceAndRoute | None = None
+
+    @property
+    def chip(self) -> str:
+        """What people call one of its chips, without the article."""
+        return self.title.partition(" ")[2]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from htaflow.flows.families.family import Family, Pin, PlaceAndRoute
+from htaflow.flows.families.family import Family, LookupCell, Pin, PlaceAndRoute
 
 _TIMING = {"u": "u", "h": "hx", "l": "lp"}
 """Yosys's name for a device's speed, by the first letter of nextpnr's name for the device."""
@@ -36,6 +36,7 @@ FAMILY = Family(
     synthesis="synth_ice40 -abc9",
     speed_options=lambda device: f" -device {_TIMING.get(device[0], 'hx')}",
     carry="SB_CARRY",
+    lookups={"SB_LUT4": LookupCell("LUT_INIT", ("I0", "I1", "I2", "I3"), "O")},
     place_and_route=PlaceAndRoute(
         tool="nextpnr-ice40",
         logic_cells={

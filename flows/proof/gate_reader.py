@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
+from htaflow.flows.families import FAMILIES, LookupCell
 from htaflow.flows.proof.algebra import SELECT
 from htaflow.flows.proof.gates import Bit, Box, Flop, GateError, Gates
 from htaflow.flows.tools.tools import find_tool, run_tool
@@ -18,7 +19,6 @@ from htaflow.model.support.files import write_atomic
 
 MOST_INDEX_BITS = 16
 
-Lookup = tuple[str, list[str], str]
 Wires = Mapping[str, list[Bit]]
 
 _GATES = {
@@ -34,15 +34,17 @@ _GATES = {
     "$_ORNOT_": "AB",
     "$_MUX_": "ABS",
 }
-_XILINX = {f"LUT{size}": ("INIT", [f"I{pin}" for pin in range(size)], "O") for size in range(2, 7)}
-_LOOKUPS: dict[str, dict[str, Lookup]] = {
+_XILINX = {
+    f"LUT{size}": LookupCell("INIT", tuple(f"I{pin}" for pin in range(size)), "O")
+    for size in range(2, 7)
+}
+_LOOKUPS: dict[str, Mapping[str, LookupCell]] = {
     "": {},
     "portable": {},
-    "xilinx": _XILINX,
-    "ice40": {"SB_LUT4": ("LUT_INIT", ["I0", "I1", "I2", "I3"], "O")},
-    "ecp5": {"LUT4": ("INIT", ["A", "B", "C", "D"], "Z")},
+    "xilinx": _XILINX,  # a target that is no family: htaflow only counts its cells
+    **{name: family.lookups for name, family in FAMILIES.items() if family.lookups is not None},
 }
-"""Look-up tables of a family: the parameter that is the table, inputs (low bit first), output."""
+"""Look-up tables of a target, by their cells' names."""
 
 
 def read_gates(text: str, top: str, family: str = "", timeout: float | None = None) -> Gates:
@@ -73,11 +75,13 @@ def read_gates(text: str, top: str, family: str = "", timeout: float | None = No
 
 def _script(top: str, family: str) -> list[str]:
     """Return what Yosys is told: it makes gates, and optimises nothing away."""
-    models = f"+/{family}/cells_sim.v"
+    models, closed = f"+/{family}/cells_sim.v", ""
+    if family in FAMILIES:
+        closed = FAMILIES[family].closed_models
     return [
         # Each is read when it is needed: models of memories that no design has take half a minute.
-        f"read_verilog -DNO_INCLUDES -defer {models}" if family in ("ice40", "ecp5") else "",
-        "read_verilog -lib +/ecp5/cells_bb.v" if family == "ecp5" else "",  # a PLL, closed
+        f"read_verilog -DNO_INCLUDES -defer {models}" if family in FAMILIES else "",
+        f"read_verilog -lib +/{family}/{closed}" if closed else "",
         "read_verilog -sv closed.v design.v",
         f"hierarchy -check -purge_lib -top {top}",
         "proc",
@@ -104,7 +108,7 @@ def _closed(family: str) -> str:
 class _Reader:
     """A module of Yosys's JSON on its way to gates."""
 
-    def __init__(self, module: YosysModule, lookups: Mapping[str, Lookup]) -> None:
+    def __init__(self, module: YosysModule, lookups: Mapping[str, LookupCell]) -> None:
         self._module = module
         self._lookups = lookups
         self._loose = count(-1, -1)

@@ -1,38 +1,20 @@
 """What is in a board's finished bitstream: as Verilog, and whether it is the netlist.
 
-An ECP5's is read by :mod:`.recover`; that of an iCE40 by Project IceStorm's tools:
-``iceunpack`` turns it into text, and ``icebox_vlog`` that into a list of tables and flip-flops
-(:mod:`.icebox`), with IceStorm's database alone. In both, only which port is at which
-pin comes from the board's description; nothing is taken from the netlist or from nextpnr.
+A folder here has what reads those of a family (:mod:`.reader`). Only which port is at which pin
+comes from the board's description; nothing is taken from the netlist or from nextpnr.
 """
 
 from pathlib import Path
 
 from htaflow.flows.boards.board import Board
-from htaflow.flows.recovery.ecp5.recover import recover_netlist
-from htaflow.flows.recovery.ice40.icebox import read_icebox
+from htaflow.flows.families import find_family
 from htaflow.flows.recovery.netlist import Netlist
 from htaflow.flows.recovery.netlist_cells import read_netlist
 from htaflow.flows.recovery.netlist_verilog import to_verilog
+from htaflow.flows.recovery.reader import BitstreamReader
+from htaflow.flows.recovery.readers import READERS
 from htaflow.flows.recovery.register_matching import Correspondence, correspond
-from htaflow.flows.tools.step import ToolRun
-from htaflow.flows.tools.tools import find_tool
-from htaflow.model.support.files import digest, write_atomic
-
-_ECP5_UNPACKING = ToolRun(
-    tool="ecpunpack",
-    arguments=("--input", "top.bit", "--textcfg", "unpacked.config"),
-    outputs=("unpacked.config",),
-    log="ecpunpack.log",
-)
-_ICE40_UNPACKING = ToolRun(
-    tool="iceunpack",
-    arguments=("top.bin", "unpacked.asc"),
-    outputs=("unpacked.asc",),
-    log="iceunpack.log",
-)
-_LISTING = "icebox_vlog.log"
-"""``icebox_vlog`` prints what it finds; its log is its output, below the line that started it."""
+from htaflow.model.support.errors import BadInputError
 
 
 def recover_bitstream(
@@ -76,33 +58,22 @@ def prove_bitstream(
 
 def reading_versions(board: Board) -> dict[str, str]:
     """Return the versions of the tools, with their tables, that read a bitstream of ``board``."""
-    if board.family == "ecp5":
-        return {"ecpunpack": find_tool("ecpunpack").version}
-    listing = Path(find_tool("icebox_vlog").command[0])
-    return {
-        "iceunpack": find_tool("iceunpack").version,
-        # It tells no version: which file it is says as much.
-        "icebox_vlog": digest(listing.read_bytes())[:12] if listing.is_file() else "unknown",
-    }
+    return _reader(board).versions()
+
+
+def closed_cells() -> str:
+    """Return Verilog of the cells that stay closed in what :func:`recover_bitstream` returns."""
+    return "".join(reader.models for reader in READERS.values())
 
 
 def recover(bitstream: Path, board: Board, folder: Path, timeout: float | None = None) -> Netlist:
     """Return the logic that :func:`recover_bitstream` writes as Verilog."""
     pins = {name: pin.at for name, pin in board.pins.items()}
-    if board.family == "ecp5":
-        write_atomic(folder / "top.bit", bitstream.read_bytes())
-        _ECP5_UNPACKING.run(folder, timeout)
-        configuration = (folder / "unpacked.config").read_text()
-        return recover_netlist(configuration, pins, board.package)
-    write_atomic(folder / "top.bin", bitstream.read_bytes())
-    _ICE40_UNPACKING.run(folder, timeout)
-    ports = "".join(f"set_io {name} {at}\n" for name, at in pins.items())
-    listing = ToolRun(
-        tool="icebox_vlog",
-        arguments=("-l", "-d", board.package, "-p", "ports.pcf", "unpacked.asc"),
-        outputs=(_LISTING,),
-        log=_LISTING,
-        files={"ports.pcf": ports},
-    )
-    listing.run(folder, timeout)
-    return read_icebox((folder / _LISTING).read_text().splitlines()[1:]).simplified()
+    return _reader(board).read(bitstream, pins, board.package, folder, timeout)
+
+
+def _reader(board: Board) -> BitstreamReader:
+    if board.family not in READERS:
+        title = find_family(board.family).title
+        raise BadInputError(f"board {board.name}: the bitstream of {title} cannot be read yet")
+    return READERS[board.family]

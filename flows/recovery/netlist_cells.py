@@ -1,21 +1,37 @@
 """The netlist that Yosys makes, read from the Verilog that a build keeps."""
 
 import json
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
+from htaflow.flows.families import FAMILIES
+from htaflow.flows.recovery import cells
 from htaflow.flows.recovery.cells.cell import Cell, UnknownCellError
-from htaflow.flows.recovery.cells.ecp5 import add_ecp5_cell
-from htaflow.flows.recovery.cells.gowin import add_gowin_cell
-from htaflow.flows.recovery.cells.ice40 import add_ice40_cell
 from htaflow.flows.recovery.lookup_table import NetName
 from htaflow.flows.recovery.netlist import Netlist
 from htaflow.flows.tools.step import ToolRun
 from htaflow.flows.tools.yosys_json import Wire, YosysCell, YosysModule
 from htaflow.model.support.files import write_atomic
 
-_FAMILIES = (add_ice40_cell, add_gowin_cell, add_ecp5_cell)
+AddCell = Callable[[Netlist, Cell], bool]
+"""Adds a cell to a netlist and returns True, or returns False if it is none of the family's."""
+
+
+def _find_families() -> dict[str, AddCell]:
+    """Return the functions of the families whose cells are known, by the family's name."""
+    here = {each.name for each in pkgutil.iter_modules(cells.__path__)}
+    return {
+        family: import_module(f"{cells.__name__}.{family}").add_cell
+        for family in FAMILIES
+        if family in here
+    }
+
+
+ADD_CELL = _find_families()
+"""The families whose cells are known."""
+
 _READING = ToolRun(
     tool="yosys",
     arguments=("-q", "-s", "read.ys"),
@@ -30,31 +46,32 @@ def read_netlist(verilog: Path, folder: Path, timeout: float | None = None) -> N
 
     Raises ``UnknownCellError`` for a cell that is not understood, and ``ToolError`` if Yosys fails.
     """
-    return netlist_of(read_design(verilog, folder, timeout), "board").simplified()
+    return netlist_of(read_module(verilog, folder, "board", timeout)).simplified()
 
 
-def read_design(verilog: Path, folder: Path, timeout: float | None = None) -> dict[str, Any]:
-    """Return what is in ``verilog`` as Yosys's JSON; it runs in ``folder``."""
+def read_module(
+    verilog: Path, folder: Path, module: str, timeout: float | None = None
+) -> YosysModule:
+    """Return ``module`` of the flat design in ``verilog``, which Yosys reads in ``folder``."""
     write_atomic(folder / "netlist.v", verilog.read_bytes())
     _READING.run(folder, timeout)
-    design: dict[str, Any] = json.loads((folder / "cells.json").read_text())
-    return design
+    return YosysModule.of(json.loads((folder / "cells.json").read_text()), module)
 
 
-def nets_of(design: Mapping[str, Any], module: str, signal: str) -> list[NetName]:
+def nets_of(module: YosysModule, signal: str) -> list[NetName]:
     """Return the nets of a signal's bits, low bit first, as they are called in ``netlist_of``.
 
     Empty if there is no such signal. What a port of ``module`` drives has the port's name there.
     """
-    return [f"N{wire}" for wire in YosysModule.of(design, module).nets.get(signal, [])]
+    return [f"N{wire}" for wire in module.nets.get(signal, [])]
 
 
-def netlist_of(design: Mapping[str, Any], module: str) -> Netlist:
-    """Return ``module`` of the flat ``design`` that Yosys wrote as JSON.
+def netlist_of(module: YosysModule) -> Netlist:
+    """Return the netlist of ``module``.
 
     A port of several bits is a port ``NAME[INDEX]`` a bit. Raises ``UnknownCellError``.
     """
-    return _Reader(YosysModule.of(design, module)).run()
+    return _Reader(module).run()
 
 
 class _Reader:
@@ -87,7 +104,9 @@ class _Reader:
             for index, wire in enumerate(wires)
         }
         found = Cell(cell.name, cell.kind, cell.parameters, pins)
-        if cell.kind != "$scopeinfo" and not any(add(self._netlist, found) for add in _FAMILIES):
+        if cell.kind != "$scopeinfo" and not any(
+            add(self._netlist, found) for add in ADD_CELL.values()
+        ):
             raise UnknownCellError(
                 f"the netlist has a {cell.kind}, {cell.name}, which is not understood"
             )

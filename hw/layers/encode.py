@@ -3,7 +3,7 @@
 """First layers: features in, bits or narrower integers out, in one beat a frame or in several."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 
@@ -86,6 +86,7 @@ class FrameEncoder(LayerComponent):
     def __init__(self, layer: FirstLayer, layout: InputLayout) -> None:
         if layout.beats != 1:
             raise ValueError(f"FrameEncoder takes one beat a frame, not {layout.beats}")
+        self.layout = layout
         self.logic = encode_logic(layer, layout)
         self.known = self.logic.known_outputs()
         super().__init__(layer.name, beat_layout(layout), len(self.logic.outputs), drops=True)
@@ -192,7 +193,7 @@ class BeatEncoder(LayerComponent):
                 m.d.sync += beat.eq(beat + 1)
 
         placed: dict[int, Value] = {}
-        for number, chain in enumerate(self._chains()):
+        for number, chain in enumerate(_chains(self.layer, self.layout, self._used)):
             feature = payload.data.word_select(chain.lane, self.layer.feature_bits)
             bit = Signal(name=f"chain{number}_bit")
             register = Signal(len(chain.bits), name=f"chain{number}", reset_less=True)
@@ -219,44 +220,50 @@ class BeatEncoder(LayerComponent):
         )
         return m
 
-    def _chains(self) -> list[_Chain]:
-        """Sort the used bits into shift registers.
 
-        Where a lane meets few thresholds each has its own chain, so that it compares with a
-        constant; otherwise the k-th bit of every feature shares a chain, and the threshold is
-        looked up by beat.
-        """
-        if isinstance(self.layer, Quantise):
-            return self._places(self.layer)
-        assert isinstance(self.layer, Encode)
-        by_lane: dict[int, list[tuple[int, int, int]]] = {}  # lane: (beat, threshold, bit)
-        for index in self._used:
-            beat, lane = divmod(int(self.layer.source[index]), self.layout.per_beat)
-            by_lane.setdefault(lane, []).append((beat, int(self.layer.threshold[index]), index))
-        chains: dict[tuple[int, int, int], _Chain] = {}
-        for lane, uses in sorted(by_lane.items()):
-            shared = len({threshold for _, threshold, _ in uses}) > MAX_THRESHOLDS
-            seen: Counter[tuple[int, int]] = Counter()
-            for beat, threshold, index in sorted(uses):
-                key = 0 if shared else threshold
-                slot = seen[beat, key]
-                seen[beat, key] += 1
-                chain = chains.setdefault((lane, key, slot), _Chain(lane))
-                chain.thresholds[beat] = threshold
-                chain.bits.append(index)
-        return list(chains.values())
+@singledispatch
+def _chains(layer: FirstLayer, layout: InputLayout, used: Sequence[int]) -> list[_Chain]:
+    """Sort the used bits of ``layer`` into shift registers."""
+    raise NotImplementedError(f"no hardware for a first layer of type {layer.type}")
 
-    def _places(self, layer: Quantise) -> list[_Chain]:
-        """Sort the used bits into shift registers, one for each lane and place in a feature."""
-        chains: dict[tuple[int, int], _Chain] = {}
-        for index in self._used:
-            feature, bit = divmod(index, layer.bits)
-            beat, lane = divmod(feature, self.layout.per_beat)
-            place = layer.feature_bits - layer.bits + bit
-            chain = chains.setdefault((lane, place), _Chain(lane, place))
-            chain.thresholds[beat] = 0
+
+@_chains.register
+def _(layer: Encode, layout: InputLayout, used: Sequence[int]) -> list[_Chain]:
+    """Sort comparisons into shift registers.
+
+    Where a lane meets few thresholds each has its own chain, so that it compares with a constant;
+    otherwise the k-th bit of every feature shares a chain, and the threshold is looked up by beat.
+    """
+    by_lane: dict[int, list[tuple[int, int, int]]] = {}  # lane: (beat, threshold, bit)
+    for index in used:
+        beat, lane = divmod(int(layer.source[index]), layout.per_beat)
+        by_lane.setdefault(lane, []).append((beat, int(layer.threshold[index]), index))
+    chains: dict[tuple[int, int, int], _Chain] = {}
+    for lane, uses in sorted(by_lane.items()):
+        shared = len({threshold for _, threshold, _ in uses}) > MAX_THRESHOLDS
+        seen: Counter[tuple[int, int]] = Counter()
+        for beat, threshold, index in sorted(uses):
+            key = 0 if shared else threshold
+            slot = seen[beat, key]
+            seen[beat, key] += 1
+            chain = chains.setdefault((lane, key, slot), _Chain(lane))
+            chain.thresholds[beat] = threshold
             chain.bits.append(index)
-        return list(chains.values())
+    return list(chains.values())
+
+
+@_chains.register
+def _(layer: Quantise, layout: InputLayout, used: Sequence[int]) -> list[_Chain]:
+    """Sort kept bits into shift registers, one for each lane and place in a feature."""
+    chains: dict[tuple[int, int], _Chain] = {}
+    for index in used:
+        feature, bit = divmod(index, layer.bits)
+        beat, lane = divmod(feature, layout.per_beat)
+        place = layer.feature_bits - layer.bits + bit
+        chain = chains.setdefault((lane, place), _Chain(lane, place))
+        chain.thresholds[beat] = 0
+        chain.bits.append(index)
+    return list(chains.values())
 
 
 def encoder(network: Network, layout: InputLayout) -> FrameEncoder | BeatEncoder:

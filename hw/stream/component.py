@@ -1,6 +1,7 @@
 """What the parts of a core's chain have in common."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from amaranth.hdl import Module, ShapeLike, Signal, Value
 from amaranth.lib import stream, wiring
@@ -26,6 +27,8 @@ class LayerComponent(wiring.Component):
     Attributes:
         pipelines: what it does in which cycle, for :func:`htaflow.hw.stream.schedule.schedule`.
         known: what is known of the bits of a transfer that it yields, if anything.
+        is_tap, carried: as of a :class:`htaflow.hw.stream.stage.Stage`: bits of an earlier layer
+            never pass beside a component.
 
     Members:
         input, output: the streams.
@@ -39,6 +42,8 @@ class LayerComponent(wiring.Component):
 
     pipelines: Sequence[Pipeline]
     known: BitFacts | None = None
+    is_tap: ClassVar[bool] = False
+    carried: ClassVar[int] = 0
 
     def __init__(
         self, name: str, taken: ShapeLike, yielded: ShapeLike, *, drops: bool = False

@@ -14,6 +14,7 @@ hundred layers are too many for it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from amaranth.hdl import ClockSignal, Instance, ResetSignal
 from amaranth.lib import stream
@@ -44,6 +45,9 @@ class Stage:
         chain: name of the chain that it is in.
         carried: how many bits of an earlier :class:`Tap` pass beside the logic, through the same
             registers.
+
+    Attributes:
+        is_tap: whether the bits that it yields may be carried from there on.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Stage:
     parts: Sequence[Logic] = ()
     chain: str = CHAIN
     carried: int = 0
+
+    is_tap: ClassVar[bool] = False
 
     @property
     def width(self) -> int:
@@ -106,6 +112,8 @@ class Stage:
 @dataclass(frozen=True)
 class Tap(Stage):
     """A stage without a register; the bits that it yields may be carried from there on."""
+
+    is_tap: ClassVar[bool] = True
 
     def _place(self, part: Logic, upstream: str, own: str) -> list[str]:
         return [

@@ -42,8 +42,8 @@ from htaflow.model.integer.network import (
     Values,
 )
 from htaflow.sim.faults import stream_faults as tampered
-from htaflow.sim.faults.circuit import inline
 from htaflow.sim.faults.fault import Fault, FaultError, pick
+from htaflow.sim.faults.inline import inline
 
 _MOVED, _SWAPPED, _TIE = "wire moved", "wires swapped", "tie rule"
 _STEPS, _WAITS, _CARRIES = "step count", "valid waits", "concepts not held"

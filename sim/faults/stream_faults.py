@@ -13,6 +13,7 @@ from amaranth.hdl import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, S
 
 from htaflow.hw.layers.encode import BeatEncoder, FrameEncoder
 from htaflow.hw.stream.component import LayerComponent
+from htaflow.sim.faults.layers import Surroundings, Transfers, transfers
 
 _Bit = TypeVar("_Bit")
 
@@ -85,6 +86,11 @@ class Swapped(Tampered):
         """See :class:`Tampered`."""
         payload = self.inner.output.payload
         return {"yielded": Cat(self.swap([payload[at] for at in range(len(payload))]))}
+
+
+@transfers.register
+def _(part: Swapped, taken: Transfers, around: Surroundings) -> Transfers:
+    return [part.swap(bits) for bits in transfers(part.inner, taken, around)]
 
 
 class StallIgnored(Tampered):
@@ -178,7 +184,7 @@ class LastIgnored(Tampered):
     def tamper(self, m: Module) -> dict[str, Value]:
         """See :class:`Tampered`."""
         assert isinstance(self.inner, FrameEncoder | BeatEncoder)
-        beats = self.inner.layout.beats if isinstance(self.inner, BeatEncoder) else 1
+        beats = self.inner.layout.beats
         beat = Signal(range(beats))
         with m.If(self.input.valid & self.input.ready):
             m.d.sync += beat.eq(beat + 1)

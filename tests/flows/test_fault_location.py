@@ -17,7 +17,7 @@ from htaflow.flows.convert import convert
 from htaflow.flows.fault_location import SuspectNeuron, _owners, blame_bitstream, blame_netlist
 from htaflow.flows.proof.gates import GateError
 from htaflow.flows.recovery.levelized_verilog import to_ordered_verilog
-from htaflow.flows.recovery.netlist_cells import netlist_of, read_design
+from htaflow.flows.recovery.netlist_cells import netlist_of, read_module
 from htaflow.flows.verify import verify
 from htaflow.model.integer.file import save_network
 from htaflow.model.support.errors import BadInputError
@@ -91,7 +91,7 @@ def test_bisect_goes_on_to_the_netlist(run: Path, capsys: pytest.CaptureFixture[
     assert "golden and netlist-ice40: no difference in 40 frames" in capsys.readouterr().out
     folder = run / "verify" / "netlist-ice40"
     neuron = spoil(folder / "netlist.v")
-    cells = netlist_of(read_design(folder / "netlist.v", folder), "top").simplified()
+    cells = netlist_of(read_module(folder / "netlist.v", folder, "top")).simplified()
     (folder / "ordered.v").write_text(to_ordered_verilog(cells, "top"))
     assert main(["bisect", str(run), *level]) == 1
     shown = capsys.readouterr().out
@@ -128,7 +128,7 @@ def test_bisect_wants_its_builds_before_it_begins(run: Path) -> None:
 def test_a_difference_is_told_even_if_no_neuron_can_be_named(run: Path) -> None:
     folder = run / "verify" / "netlist-ice40"
     spoil(folder / "netlist.v")
-    cells = netlist_of(read_design(folder / "netlist.v", folder), "top").simplified()
+    cells = netlist_of(read_module(folder / "netlist.v", folder, "top")).simplified()
     (folder / "ordered.v").write_text(to_ordered_verilog(cells, "top"))
     (folder / "netlist.v").unlink()
     said: list[str] = []

@@ -17,6 +17,7 @@ from htaflow.flows.recovery.ice40.icebox import read_icebox
 from htaflow.flows.recovery.levelized_verilog import to_ordered_verilog
 from htaflow.flows.recovery.netlist_cells import netlist_of
 from htaflow.flows.tools.cell_models import MODEL_OPTIONS, cell_models
+from htaflow.flows.tools.yosys_json import YosysModule
 from htaflow.flows.verify import verify
 from htaflow.model.integer.file import save_network
 from htaflow.model.support.errors import BadInputError, MismatchError
@@ -230,7 +231,7 @@ def test_a_cell_here_does_what_it_does_in_yosyss_models(tmp_path: Path, family: 
             },
             "cells": {"cell": cell},
         }
-        netlist = netlist_of({"modules": {f"m{number}": module}}, f"m{number}")
+        netlist = netlist_of(YosysModule.of({"modules": {f"m{number}": module}}, f"m{number}"))
         modules.append(to_ordered_verilog(netlist, f"m{number}"))
         span = f"{outputs + len(results) - 1}:{outputs}"
         ports.append(f"m{number} d{number}(.clk(clk), .x(x[{len(inputs) - 1}:0]), .y(b[{span}]));")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz import line, targets
+from fuzz import line
 from fuzz.guard import bounded_memory, bounded_time, tree
 from fuzz.mutate import flip, hostile, pack, to_json, to_toml, unpack
-from fuzz.targets import TARGETS
+from fuzz.targets import TARGETS, network, results
 
 SECONDS = 20.0
 """What reading one small file may take, on a machine that does much else."""
@@ -60,7 +60,7 @@ def test_what_is_no_error_for_users_is_a_finding(
     def fail(path: Path) -> None:
         raise KeyError("layers")
 
-    monkeypatch.setattr(targets, "load_network", fail)
+    monkeypatch.setattr(network, "load_network", fail)
     target = TARGETS["network"]
     with pytest.raises(KeyError):
         target.check(target.seeds()[0], tmp_path)
@@ -73,7 +73,7 @@ def test_a_file_outside_the_run_is_a_finding(
         (tmp_path / "x").touch()
         return 0, ""
 
-    monkeypatch.setattr(targets, "call", write)
+    monkeypatch.setattr(results, "call", write)
     target = TARGETS["results"]
     with pytest.raises(AssertionError, match="it wrote outside the run"):
         target.check(target.seeds()[0], tmp_path)

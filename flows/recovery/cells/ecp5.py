@@ -13,11 +13,11 @@ from htaflow.flows.recovery.netlist import (
 from htaflow.model.support.errors import BadInputError
 
 
-def add_ecp5_cell(netlist: Netlist, cell: Cell) -> bool:
+def add_cell(netlist: Netlist, cell: Cell) -> bool:
     """Add ``cell`` to ``netlist`` and return True, or False if it is none of the ECP5."""
     pins = cell.pins
     match cell.kind:
-        case "LUT4":
+        case "LUT4" if "Z" in pins:  # Gowin's families have a LUT4, too
             inputs = tuple(pins.get(pin, "1") for pin in "ABCD")
             netlist.tables[pins["Z"]] = LookupTable(inputs, int(cell.parameters["INIT"], 2))
         case "PFUMX":

@@ -10,7 +10,7 @@ _FLIP_FLOP = re.compile(r"DFF(?P<falling>N?)(?P<reset>[RSCP]?)(?P<enable>E?)")
 _RESETS = {"R": "RESET", "S": "SET", "C": "CLEAR", "P": "PRESET"}
 
 
-def add_gowin_cell(netlist: Netlist, cell: Cell) -> bool:
+def add_cell(netlist: Netlist, cell: Cell) -> bool:
     """Add ``cell`` to ``netlist`` and return True, or False if it is none of Gowin's."""
     kind, pins = cell.kind, cell.pins
     if "F" in pins and kind in ("LUT1", "LUT2", "LUT3", "LUT4"):  # the ECP5 has a LUT4, too

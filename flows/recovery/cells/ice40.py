@@ -10,7 +10,7 @@ _FLIP_FLOP = re.compile(r"SB_DFF(?P<falling>N?)(?P<enable>E?)(?P<reset>SR|SS|R|S
 _MAJORITY = 0b11101000
 
 
-def add_ice40_cell(netlist: Netlist, cell: Cell) -> bool:
+def add_cell(netlist: Netlist, cell: Cell) -> bool:
     """Add ``cell`` to ``netlist`` and return True, or False if it is none of the iCE40."""
     pins = cell.pins
     if cell.kind == "SB_LUT4":

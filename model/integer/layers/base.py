@@ -124,7 +124,7 @@ class Layer:
     @property
     def fan_in(self) -> IntArray | None:
         """Number of inputs of each neuron, ``[out]``; None for a layer that has no neurons."""
-        return None
+        raise NotImplementedError(f"no fan-in is known of a {self.type}")
 
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return which incoming values one output depends on, each with its weight, or 1.
@@ -134,8 +134,11 @@ class Layer:
         raise NotImplementedError(f"no wires are known of a {self.type}")
 
     def noun(self, values: Values) -> str:
-        """Return what one of the ``values`` that it yields is called."""
-        return "bit" if values.is_bits else "score"
+        """Return what one of the ``values`` that it yields is called.
+
+        Most layers use :func:`bit_or_score`.
+        """
+        raise NotImplementedError(f"no noun is known of what a {self.type} yields")
 
     def output(self, values: Values) -> Values:
         """Return what the layer yields when fed ``values``."""
@@ -154,9 +157,19 @@ class Layer:
 class Elementwise(Layer):
     """Base of layers whose every output depends on the value at the same index alone."""
 
+    @property
+    def fan_in(self) -> IntArray | None:
+        """None: it has no neurons."""
+        return None
+
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return the value at the same index."""
         return [(output, 1)]
+
+
+def bit_or_score(layer: Layer, values: Values) -> str:
+    """Return "bit" where ``values`` are bits, else "score": a layer's ``noun``."""
+    return "bit" if values.is_bits else "score"
 
 
 def fits(low: int, high: int) -> bool:

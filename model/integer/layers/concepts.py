@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from htaflow.model.integer.layers.base import Elementwise, Values
+from htaflow.model.integer.layers.base import Elementwise, Values, bit_or_score
 from htaflow.model.support.errors import abbreviate
 
 MAX_CONCEPT_NAME = 60
@@ -22,6 +22,7 @@ class Concepts(Elementwise):
     concepts: tuple[str, ...]
 
     type: ClassVar[str] = "Concepts"
+    noun = bit_or_score
 
     def output(self, values: Values) -> Values:
         """The same bits."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from htaflow.model.integer.layers.base import IntArray, Values
+from htaflow.model.integer.layers.base import IntArray, Values, bit_or_score
 from htaflow.model.integer.layers.dense import Dense
 from htaflow.model.integer.layers.levels import levels_of
 from htaflow.model.integer.layers.lookup import Lookup
@@ -68,6 +68,7 @@ class Conv2d(Convolution):
     groups: int = field(default=1, kw_only=True)
 
     type: ClassVar[str] = "Conv2d"
+    noun = bit_or_score
     since_format_2: ClassVar[frozenset[str]] = frozenset({"groups"})
 
     @property
@@ -125,6 +126,7 @@ class LookupConv2d(Convolution):
     tables: IntArray
 
     type: ClassVar[str] = "LookupConv2d"
+    noun = bit_or_score
 
     @property
     def neurons(self) -> Lookup:

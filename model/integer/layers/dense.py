@@ -8,7 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.integer.layers.base import MAX_NUMBER_BITS, IntArray, Layer, Values, fits
+from htaflow.model.integer.layers.base import (
+    MAX_NUMBER_BITS,
+    IntArray,
+    Layer,
+    Values,
+    bit_or_score,
+    fits,
+)
 from htaflow.model.integer.layers.levels import level_problems, levels_of
 from htaflow.model.support.errors import abbreviate
 
@@ -36,6 +43,7 @@ class Dense(Layer):
     inputs: Literal["bipolar", "unipolar"] = "bipolar"
 
     type: ClassVar[str] = "Dense"
+    noun = bit_or_score
 
     @property
     def needs_format_2(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from htaflow.model.integer.layers.base import IntArray, Layer, Values, outside
+from htaflow.model.integer.layers.base import IntArray, Layer, Values, bit_or_score, outside
 from htaflow.model.support.errors import abbreviate
 
 MAX_FEATURE_BITS = 16
@@ -19,6 +19,11 @@ class FirstLayer(Layer):
     features: int
     feature_bits: int
     signed: bool
+
+    @property
+    def fan_in(self) -> IntArray | None:
+        """None: it has no neurons."""
+        return None
 
     @property
     def input(self) -> Values:
@@ -51,6 +56,7 @@ class Encode(FirstLayer):
     threshold: IntArray
 
     type: ClassVar[str] = "Encode"
+    noun = bit_or_score
 
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return the feature that a bit compares."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from htaflow.model.integer.layers.base import Elementwise, Values
+from htaflow.model.integer.layers.base import Elementwise, Values, bit_or_score
 from htaflow.model.support.errors import abbreviate
 
 
@@ -19,6 +19,7 @@ class Unflatten(Elementwise):
     shape: tuple[int, int, int]
 
     type: ClassVar[str] = "Unflatten"
+    noun = bit_or_score
 
     def output(self, values: Values) -> Values:
         """The same values, an image."""
@@ -43,6 +44,7 @@ class Flatten(Elementwise):
 
     type: ClassVar[str] = "Flatten"
     dimensions: ClassVar[tuple[int, ...]] = (3,)
+    noun = bit_or_score
 
     def output(self, values: Values) -> Values:
         """The same values, flat."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.integer.layers.base import IntArray, Layer, Values
+from htaflow.model.integer.layers.base import IntArray, Layer, Values, bit_or_score
 
 MAX_LOOKUP_INPUTS = 6
 
@@ -24,6 +24,7 @@ class Lookup(Layer):
     tables: IntArray
 
     type: ClassVar[str] = "Lookup"
+    noun = bit_or_score
 
     @property
     def fan_in(self) -> IntArray:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.integer.layers.base import IntArray, Layer, Values
+from htaflow.model.integer.layers.base import IntArray, Layer, Values, bit_or_score
 from htaflow.model.integer.layers.dense import Dense, weighted_wires
 from htaflow.model.support.errors import BadInputError, abbreviate
 
@@ -64,6 +64,7 @@ class Spiking(Layer):
     fraction: int = 0
 
     type: ClassVar[str] = "Spiking"
+    noun = bit_or_score
 
     @property
     def sums(self) -> Dense:

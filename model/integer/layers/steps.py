@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from htaflow.model.integer.layers.base import Elementwise, Layer, Values
+from htaflow.model.integer.layers.base import Elementwise, IntArray, Layer, Values, bit_or_score
 from htaflow.model.support.errors import abbreviate
 
 MAX_STEPS = 1024
@@ -25,6 +25,12 @@ class Steps(Layer):
     coding: Literal["direct", "split"] = "direct"
 
     type: ClassVar[str] = "Steps"
+    noun = bit_or_score
+
+    @property
+    def fan_in(self) -> IntArray | None:
+        """None: it has no neurons."""
+        return None
 
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return what an output is in one step after another."""
@@ -60,6 +66,7 @@ class Accumulate(Elementwise):
     """The sum of each value over the steps of a frame: of spikes, the spike count."""
 
     type: ClassVar[str] = "Accumulate"
+    noun = bit_or_score
 
     def output(self, values: Values) -> Values:
         """The shape of one step."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from htaflow.model.integer.layers.base import Elementwise, IntArray, Values
+from htaflow.model.integer.layers.base import Elementwise, IntArray, Values, bit_or_score
 from htaflow.model.integer.layers.levels import level_problems, levels_of
 
 
@@ -23,6 +23,7 @@ class Threshold(Elementwise):
 
     type: ClassVar[str] = "Threshold"
     dimensions: ClassVar[tuple[int, ...]] = (1, 3)
+    noun = bit_or_score
 
     @property
     def needs_format_2(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from htaflow.model.integer.layers.base import Layer, Values
+from htaflow.model.integer.layers.base import IntArray, Layer, Values, bit_or_score
 from htaflow.model.support.errors import abbreviate
 
 
@@ -15,6 +15,12 @@ class GroupSum(Layer):
     groups: int
 
     type: ClassVar[str] = "GroupSum"
+    noun = bit_or_score
+
+    @property
+    def fan_in(self) -> IntArray | None:
+        """None: it has no neurons."""
+        return None
 
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return the bits of one group."""
@@ -41,6 +47,11 @@ class ArgMax(Layer):
     """The index of the largest score; of equal scores the lowest index wins."""
 
     type: ClassVar[str] = "ArgMax"
+
+    @property
+    def fan_in(self) -> IntArray | None:
+        """None: it has no neurons."""
+        return None
 
     def wires_to(self, output: int, values: Values) -> list[tuple[int, int]]:
         """Return every score."""

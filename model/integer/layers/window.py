@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from htaflow.model.integer.layers.base import IntArray, Layer, Values
+from htaflow.model.integer.layers.base import IntArray, Layer, Values, bit_or_score
 from htaflow.model.support.errors import abbreviate
 
 MAX_REACH = 1 << 16
@@ -139,6 +139,12 @@ class MaxPool2d(Windowed):
     """
 
     type: ClassVar[str] = "MaxPool2d"
+    noun = bit_or_score
+
+    @property
+    def fan_in(self) -> IntArray | None:
+        """None: it has no neurons."""
+        return None
 
     def output(self, values: Values) -> Values:
         """An image of as many channels."""
@@ -161,6 +167,12 @@ class SumPool2d(Windowed):
     """
 
     type: ClassVar[str] = "SumPool2d"
+    noun = bit_or_score
+
+    @property
+    def fan_in(self) -> IntArray | None:
+        """None: it has no neurons."""
+        return None
 
     @property
     def needs_format_2(self) -> bool:

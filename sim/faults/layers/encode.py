@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from htaflow.hw.layers.encode import BeatEncoder, FrameEncoder, encode_logic
 from htaflow.model.integer.network import Encode, Layer, Values
 from htaflow.sim.faults.fault import pick
+from htaflow.sim.faults.inline import inline
 from htaflow.sim.faults.layers.operators import Change, Operators, Site, changed_at, operators
+from htaflow.sim.faults.layers.transfers import Surroundings, Transfers, transfers
 
 
 def _bit(rng: np.random.Generator, layer: Encode) -> Site:
@@ -43,3 +46,14 @@ ENCODE: Operators = {
 @operators.register
 def _(layer: Encode, fed: Values) -> Operators:
     return ENCODE
+
+
+@transfers.register
+def _(part: FrameEncoder, taken: Transfers, around: Surroundings) -> Transfers:
+    return [inline(part.logic, around.logic, bits) for bits in taken]
+
+
+@transfers.register
+def _(part: BeatEncoder, taken: Transfers, around: Surroundings) -> Transfers:
+    logic = encode_logic(part.layer, around.layout)
+    return [inline(logic, around.logic, bits) for bits in taken]

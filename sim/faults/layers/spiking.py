@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from htaflow.hw.layers.spiking import Membranes
+from htaflow.hw.logic.netlist import Net
 from htaflow.model.integer.network import Layer, Spiking, Values
 from htaflow.sim.faults.fault import pick
+from htaflow.sim.faults.inline import inline
 from htaflow.sim.faults.layers.operators import Operators, Site, changed_at, operators
+from htaflow.sim.faults.layers.transfers import Surroundings, Transfers, transfers
 from htaflow.sim.faults.layers.weights import WEIGHTS, any_neuron
 
 
@@ -53,3 +57,19 @@ SPIKING: Operators = {
 @operators.register
 def _(layer: Spiking, fed: Values) -> Operators:
     return WEIGHTS | SPIKING
+
+
+@transfers.register
+def _(part: Membranes, taken: Transfers, around: Surroundings) -> Transfers:
+    neurons = len(part.output.payload)
+    stored = len(part.logic.outputs) - neurons
+    subtracts = part.layer.reset == "subtract"
+    state: list[Net] = [0] * (stored + (neurons if subtracts else 0))
+    spikes = []
+    for at, bits in enumerate(taken):
+        result = inline(part.logic, around.logic, bits + state)
+        spikes.append(result[:neurons])
+        state = result[neurons:] + (result[:neurons] if subtracts else [])
+        if at % part.steps == part.steps - 1:
+            state = [0] * len(state)
+    return spikes

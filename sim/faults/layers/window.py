@@ -4,9 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from htaflow.model.integer.network import Conv2d, Convolution, LookupConv2d, MaxPool2d, Values
+from htaflow.hw.layers.window import Windows
+from htaflow.model.integer.network import (
+    Conv2d,
+    Convolution,
+    LookupConv2d,
+    MaxPool2d,
+    Values,
+    Windowed,
+)
 from htaflow.sim.faults.layers.lookup import tables
 from htaflow.sim.faults.layers.operators import Change, Draw, Operators, Site, operators
+from htaflow.sim.faults.layers.transfers import (
+    Surroundings,
+    Transfers,
+    image,
+    joined,
+    transfers,
+)
 from htaflow.sim.faults.layers.weights import WEIGHTS
 
 
@@ -62,3 +77,12 @@ def _(layer: MaxPool2d, fed: Values) -> Operators:
     if not fed.is_bits:  # the largest of numbers is no sum
         return {}
     return {kind: _of_pool(*WEIGHTS[kind], fed.shape[0]) for kind in _POOL}
+
+
+@transfers.register
+def _(part: Windows, taken: Transfers, around: Surroundings) -> Transfers:
+    layer, fed = around.layers[part.name], around.fed[part.name]
+    assert isinstance(layer, Windowed)
+    numbers = image(taken, fed.width)
+    numbers.append([layer.pad_bit >> place & 1 for place in range(fed.width)])
+    return [joined(numbers[tap] for tap in window) for window in layer.taps(fed).tolist()]

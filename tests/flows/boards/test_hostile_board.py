@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz import targets
 from fuzz.guard import bounded_time
 from fuzz.mutate import to_toml
+from fuzz.targets.reply import check_endless
+from fuzz.targets.target import MAX_MESSAGE
 
 from htaflow.flows.boards.board import load_board, parse_board
 from htaflow.model.support.errors import BadInputError
@@ -50,7 +51,7 @@ BOARD: dict[str, Any] = {
 def test_a_hostile_board_is_refused_in_a_few_lines(text: str, message: str) -> None:
     with bounded_time(10), pytest.raises(BadInputError, match=message) as caught:
         parse_board(text, "my.toml")
-    assert len(str(caught.value)) < targets.MAX_MESSAGE
+    assert len(str(caught.value)) < MAX_MESSAGE
     parse_board(to_toml(BOARD), "my.toml")
 
 
@@ -62,4 +63,4 @@ def test_a_file_that_is_far_too_long_for_a_board_is_not_parsed(tmp_path: Path) -
 
 @pytest.mark.parametrize("byte", [0x00, 0xA5, 0xFF])
 def test_a_line_that_never_stops_does_not_hold_the_host(byte: int) -> None:
-    targets.check_endless(byte)
+    check_endless(byte)

@@ -75,6 +75,17 @@ def test_a_fault_is_caught(make_run, fault):
     assert verdict["problem"]
 
 
+SURVIVORS = {
+    "image": {
+        "data not held, window1, register 0": (
+            "where a full pipeline stops an image it is always the same pixel, which may not be "
+            "read"
+        ),
+    },
+}
+"""Faults that survive by kind of network, each with the reason; one that is caught must go."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flat", "bus", "spiking", "image"])
 def test_every_kind_of_fault_is_caught_or_proved_equivalent(tmp_path, kind):
@@ -92,9 +103,9 @@ def test_every_kind_of_fault_is_caught_or_proved_equivalent(tmp_path, kind):
     for fault in draw(judge.design, 60, 0):
         seen[str(fault)] = judge.judge(fault)
     survived = [name for name, verdict in seen.items() if verdict["verdict"] == "survived"]
-    # Where a full pipeline stops an image it is always the same pixel, which may not be read.
-    known = ["data not held, window1, register 0"] if kind == "image" else []
-    assert survived == known
+    known = list(SURVIVORS.get(kind, {}))
+    assert [name for name in survived if name not in known] == [], "new survivors"
+    assert [name for name in known if name not in survived] == [], "caught now: not SURVIVORS"
 
 
 def test_an_entry_that_one_bit_read_twice_cannot_address_is_equivalent(tmp_path):

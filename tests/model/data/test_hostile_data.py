@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz import targets
 from fuzz.guard import bounded_memory, bounded_time
+from fuzz.targets.data import idx
 
 from htaflow.model.data.dataset import split
 from htaflow.model.data.load import load
@@ -132,16 +132,16 @@ def test_a_small_npz_file_that_unpacks_to_more_than_it_says_takes_no_memory(tmp_
 def test_a_small_idx_file_that_unpacks_to_much_takes_no_memory(tmp_path: Path) -> None:
     for name in ("train-images-idx3", "t10k-images-idx3", "train-labels-idx1", "t10k-labels-idx1"):
         array = np.zeros((9, 2, 2)) if "idx3" in name else np.arange(9)
-        (tmp_path / f"{name}-ubyte").write_bytes(targets.idx(array))
+        (tmp_path / f"{name}-ubyte").write_bytes(idx(array))
     (tmp_path / "train-images-idx3-ubyte").write_bytes(
-        gzip.compress(targets.idx(np.zeros((9, 2, 2))) + bytes(300 << 20), 1)
+        gzip.compress(idx(np.zeros((9, 2, 2))) + bytes(300 << 20), 1)
     )
     with (
         bounded_memory(64 << 20),
         pytest.raises(BadInputError, match="holds more than 36 bytes of data, its header says 36"),
     ):
         load(tmp_path)
-    many = targets.idx(np.zeros((1, 1, 1)))[:4] + struct.pack(">3I", 1 << 20, 1 << 16, 1) + b"x"
+    many = idx(np.zeros((1, 1, 1)))[:4] + struct.pack(">3I", 1 << 20, 1 << 16, 1) + b"x"
     (tmp_path / "train-images-idx3-ubyte").write_bytes(many)
     with bounded_memory(64 << 20), pytest.raises(BadInputError, match="claims 68719476736 bytes"):
         load(tmp_path)

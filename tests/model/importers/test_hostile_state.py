@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz import targets
+from fuzz.targets.snntorch import snn_seeds
 
 from htaflow.model.importers.snntorch import from_snntorch
 from htaflow.model.integer.network import (
@@ -39,7 +39,7 @@ from htaflow.model.support.errors import BadInputError
 def test_a_state_dict_that_is_none_is_refused(
     changes: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
-    (seed,) = targets._snn_seeds()
+    (seed,) = snn_seeds()
     given = json.loads(seed)
     state = {key: np.asarray(value) for key, value in {**given["state"], **changes}.items()}
     encode = Encode("encode", 4, 8, False, np.arange(4), np.full(4, 128))

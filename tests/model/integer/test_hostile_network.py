@@ -14,9 +14,9 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
-from fuzz import targets
 from fuzz.guard import bounded_memory, bounded_time, tree
 from fuzz.mutate import Tensor, pack, unpack
+from fuzz.targets.target import MAX_MESSAGE, call
 
 from htaflow.hw.verilog import generate
 from htaflow.model.integer.file import check_file, load_network, save_network
@@ -147,7 +147,7 @@ def test_a_network_that_claims_what_nobody_means_is_refused_at_once(
     with bounded_time(10), bounded_memory(256 << 20):
         problems = check_file(path)
     told = "\n".join(map(str, problems))
-    assert len(told) < targets.MAX_MESSAGE
+    assert len(told) < MAX_MESSAGE
     if message is None:
         assert [problem.what for problem in problems] == [
             "its result is an image, 2x2x2 bits"  # only what the last layer lacks
@@ -208,7 +208,7 @@ def test_a_bad_name_reaches_no_path_no_shell_and_no_verilog(name: str, tmp_path:
     ):
         before = tree(tmp_path, run)
         for verb in (["check", str(file)], ["convert", str(file), "--out", str(run)]):
-            code, told = targets.call(verb)
+            code, told = call(verb)
             assert code == 2
             assert "\x00" not in told
         assert tree(tmp_path, run) == before
@@ -232,8 +232,8 @@ def test_concepts_may_be_called_anything_and_that_stays_text(tmp_path: Path) -> 
     run = tmp_path / "runs" / "r"
     before = tree(tmp_path, run)
     verb = ["convert", str(tmp_path / "n.safetensors"), "--out", str(run)]
-    assert targets.call(verb, memory=1 << 45)[0] == 0  # Yosys, in its process, reserves much
-    assert targets.call(["report", str(run)])[0] == 0
+    assert call(verb, memory=1 << 45)[0] == 0  # Yosys, in its process, reserves much
+    assert call(["report", str(run)])[0] == 0
     after = tree(tmp_path, run)
     assert after == {**before, str(run.parent): None}
     assert not any(name in Run(run).verilog.read_text() for name in names)

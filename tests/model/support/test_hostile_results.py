@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz import targets
+from fuzz.targets.network import concept_network
+from fuzz.targets.results import result_seeds, run_files
+from fuzz.targets.target import call
 
 from htaflow.flows.convert import convert
 from htaflow.flows.report.report import report
@@ -26,7 +28,7 @@ def whole(tmp_path: Path) -> Run:
     """A run with the result of every step."""
     run = Run(tmp_path / "runs" / "r")
     (document,) = TARGETS_RESULTS()
-    for name, content in {**targets._run_files(), **document}.items():
+    for name, content in {**run_files(), **document}.items():
         path = run.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -34,7 +36,7 @@ def whole(tmp_path: Path) -> Run:
 
 
 def TARGETS_RESULTS() -> list[dict[str, bytes]]:  # noqa: N802
-    (seed,) = targets._result_seeds()
+    (seed,) = result_seeds()
     return [{name: json.dumps(value).encode() for name, value in json.loads(seed).items()}]
 
 
@@ -77,7 +79,7 @@ def test_a_result_of_the_wrong_type_is_refused_and_named(
         BadInputError, match=f"{path}: its '{key}.*has the wrong type: .*; delete it"
     ):
         report(whole.path)
-    code, told = targets.call(["report", str(whole.path)])
+    code, told = call(["report", str(whole.path)])
     assert code == 2
     assert key in told
 
@@ -119,7 +121,7 @@ def test_what_does_not_fit_its_type_is_named_with_its_place() -> None:
 
 
 def test_a_result_that_was_damaged_is_made_again(tmp_path: Path) -> None:
-    save_network(targets.concept_network(), tmp_path / "n.safetensors")
+    save_network(concept_network(), tmp_path / "n.safetensors")
     run = Run(tmp_path / "run")
     made = convert(tmp_path / "n.safetensors", run.path)
     for broken in ({**made, "beats": None}, {"inputs": made["inputs"], "verilog": made["verilog"]}):
@@ -157,5 +159,5 @@ def test_whatever_a_result_lacks_it_is_refused_or_told_of_without(whole: Run, fi
     stored = json.loads(path.read_text())
     for key in stored:
         path.write_text(json.dumps({other: stored[other] for other in stored if other != key}))
-        code, told = targets.call(["report", str(whole.path)])
+        code, told = call(["report", str(whole.path)])
         assert code == 0 or f"it lacks '{key}'" in told

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz import targets
 from fuzz.guard import bounded_memory, bounded_time
 from fuzz.mutate import Tensor, pack, unpack
+from fuzz.targets.checkpoint import CONFIGURATION, checkpoint_seeds, learner
 
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.training.checkpoint import load_checkpoint
@@ -20,7 +20,7 @@ from htaflow.model.training.checkpoint import load_checkpoint
 
 def checkpoint(change: Callable[[dict[str, Any], list[Tensor]], object], path: Path) -> Path:
     """Write a good checkpoint with something changed in its header or its tensors."""
-    (seed,) = targets._checkpoint_seeds()
+    (seed,) = checkpoint_seeds()
     parts = unpack(seed)
     assert parts is not None
     told = json.loads(parts[0]["htaflow-checkpoint"])
@@ -74,10 +74,10 @@ def test_a_checkpoint_that_training_could_not_go_on_from_is_refused(
 ) -> None:
     path = checkpoint(change, tmp_path / "c")
     with bounded_time(10), bounded_memory(256 << 20), pytest.raises(BadInputError, match=message):
-        load_checkpoint(path, targets._CONFIGURATION, *targets._learner())
+        load_checkpoint(path, CONFIGURATION, *learner())
 
 
 def test_a_checkpoint_with_lists_in_one_another_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(pack({"htaflow-checkpoint": "[" * 100_000}, []))
     with pytest.raises(BadInputError, match="is truncated or not a valid checkpoint"):
-        load_checkpoint(tmp_path / "c", {}, *targets._learner())
+        load_checkpoint(tmp_path / "c", {}, *learner())

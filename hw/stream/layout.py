@@ -8,13 +8,13 @@ each number padded to whole bytes, sign-extended if signed; bits are packed, and
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from htaflow.model.integer.network import IntArray, Network, Values
 from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.results import OutputField
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -68,7 +68,7 @@ class Field:
     offset: int
     element_bits: int
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> OutputField:
         """Return the field as it stands in ``rtl/top.json``."""
         return {
             "name": self.name,

@@ -99,9 +99,21 @@ class Classes(TypedDict):
     classes: NotRequired[list[str]]
 
 
+class OutputField(TypedDict):
+    """One output in the result word, in ``rtl/top.json``."""
+
+    name: str
+    offset: int
+    element_bits: int
+    count: int
+    width: int
+    signed: bool
+
+
 class StageFacts(TypedDict):
     """One layer in ``rtl/top.json``."""
 
+    interval_cycles: NotRequired[int]
     name: str
     type: str
     latency_cycles: int
@@ -132,6 +144,13 @@ class Interface(TypedDict):
     frames_held: int
     stages: list[StageFacts]
     target: str
+    network: NotRequired[str]
+    features: NotRequired[int]
+    feature_bits: NotRequired[int]
+    features_per_beat: NotRequired[int]
+    outputs: NotRequired[list[OutputField]]
+    verilog: NotRequired[str]
+    inputs: NotRequired[str]
     dropped_cycles: NotRequired[int]
     narrower_bus: NotRequired[NarrowerBus | None]
     pipeline: NotRequired[list[str] | None]
@@ -153,6 +172,21 @@ class PhaseResult(TypedDict):
     mismatches: int
     rule_violations: NotRequired[int]
     seed: NotRequired[int]
+
+
+class Mismatch(TypedDict):
+    """Where the first wrong word comes from, see :func:`htaflow.sim.locate.locate`."""
+
+    test: str
+    frame: int | None
+    layer: str | None
+    neuron: int | None
+    step: int | None
+    cycle: int | None
+    expected: int | str | None
+    got: int | str | None
+    waveform: str | None
+    time_ns: float | None
 
 
 class Verification(TypedDict):
@@ -240,6 +274,10 @@ class Serial(TypedDict):
     interval_cycles: int
     reset: int | None
     constants: dict[str, int]
+    baud: NotRequired[int]
+    request_bytes: NotRequired[int]
+    reply_bytes: NotRequired[int]
+    quiet_seconds: NotRequired[float]
 
 
 class BoardInterface(Interface):
@@ -298,6 +336,10 @@ class BoardReport(TypedDict):
     failed_seeds: NotRequired[dict[str, str]]
     diagnostics: NotRequired[list[ToolMessage]]
     versions: NotRequired[dict[str, str]]
+    interval_cycles: NotRequired[int]
+    seconds: NotRequired[float]
+    inputs: NotRequired[str]
+    LC: NotRequired[Used]
 
 
 class Built(TypedDict):

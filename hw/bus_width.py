@@ -1,5 +1,4 @@
 """Which widths of a bus AXI4-Stream IP takes, and what another input bus costs.
-from htaflow.model.support.results import NarrowerBus
 
 The protocol sets no limit. Its IP does: AMD's DataMover, and so its DMA engines, takes 8, 16, 32
 and so on to 1,024 bits (PG022), a Vitis kernel's streams end at 512 (UG1393); stream switches, such
@@ -8,6 +7,8 @@ as those of PG085, take any number of bytes up to 512.
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from htaflow.model.support.results import NarrowerBus
 
 if TYPE_CHECKING:  # what is only described needs no Amaranth, which takes a while to import
     from htaflow.hw.network import NetworkCore

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from htaflow.flows.cli.onnx_options import add_onnx, onnx_options
+from htaflow.flows.cli.options import add_onnx, onnx_options
 from htaflow.model.support.errors import BadInputError
 
 HELP = "list every problem of a network file or an ONNX model, each with its fix"

@@ -4,8 +4,14 @@ import argparse
 from pathlib import Path
 
 from htaflow.flows import summary
-from htaflow.flows.cli.onnx_options import add_onnx, onnx_options
-from htaflow.flows.cli.options import add_out, add_pipeline, positive, show_progress
+from htaflow.flows.cli.options import (
+    add_onnx,
+    add_out,
+    add_pipeline,
+    onnx_options,
+    positive,
+    show_progress,
+)
 from htaflow.model.support.errors import BadInputError
 
 HELP = "turn an integer network, or an ONNX model, into Verilog"

@@ -4,8 +4,8 @@ import numpy as np
 
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import FALSE, TRUE, Logic, Net
-from htaflow.hw.logic.neuron import neuron, popcount_bits, simplified_neuron
-from htaflow.hw.logic.shared_count import Counted, shared_counts
+from htaflow.hw.logic.sums.neuron import neuron, popcount_bits, simplified_neuron
+from htaflow.hw.logic.sums.shared_count import Counted, shared_counts
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.logic.truth_table import MAJORITY3, XOR3
 from htaflow.model.integer.network import Dense, Values

@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Valu
 from amaranth.lib import data
 
 from htaflow.hw.logic.netlist import Logic
-from htaflow.hw.logic.popcount import at_least
+from htaflow.hw.logic.sums.popcount import at_least
 from htaflow.hw.logic.verilog import all_modules
 from htaflow.hw.stream.component import LayerComponent
 from htaflow.hw.stream.layout import InputLayout

@@ -1,10 +1,10 @@
 """Multiplication by constants, as logic."""
 
 from htaflow.hw.layers.placement import Part, Placement, layer_logic, layer_parts
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
-from htaflow.hw.logic.literals import digits
 from htaflow.hw.logic.netlist import Logic, Net
+from htaflow.hw.logic.sums.compressor import compress
+from htaflow.hw.logic.sums.literals import digits
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.model.integer.network import Scale, Values
 

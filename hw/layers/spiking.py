@@ -9,13 +9,13 @@ import numpy as np
 from amaranth.hdl import Cat, Instance, Module, ResetSignal, Signal
 
 from htaflow.hw.layers.placement import Part, Placement, layer_logic, layer_parts
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import FALSE, Logic, Net
-from htaflow.hw.logic.neuron import SHARED_FAN_IN, popcount_bits
-from htaflow.hw.logic.popcount import at_least
 from htaflow.hw.logic.retime import cut
 from htaflow.hw.logic.retime import depth as logic_depth
+from htaflow.hw.logic.sums.compressor import compress
+from htaflow.hw.logic.sums.neuron import SHARED_FAN_IN, popcount_bits
+from htaflow.hw.logic.sums.popcount import at_least
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.logic.verilog import all_modules
 from htaflow.hw.stream.component import LayerComponent, position

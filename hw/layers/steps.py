@@ -5,9 +5,9 @@
 from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal
 
 from htaflow.hw.layers.placement import Part, Placement, layer_parts
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.sums.compressor import compress
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.logic.truth_table import AND2
 from htaflow.hw.logic.verilog import all_modules

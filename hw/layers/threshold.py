@@ -2,8 +2,8 @@
 
 from htaflow.hw.layers.placement import Part, Placement, layer_logic, layer_parts
 from htaflow.hw.logic.constants import BitFacts
-from htaflow.hw.logic.levels import levels_reached
 from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.sums.levels import levels_reached
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.model.integer.network import Threshold, Values
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from htaflow.hw.layers.placement import layer_logic
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
-from htaflow.hw.logic.literals import collect, columns
 from htaflow.hw.logic.netlist import TRUE, Logic, Net
-from htaflow.hw.logic.popcount import greater_or_equal, popcount
+from htaflow.hw.logic.sums.compressor import compress
+from htaflow.hw.logic.sums.literals import collect, columns
+from htaflow.hw.logic.sums.popcount import greater_or_equal, popcount
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.logic.truth_table import MUX
 from htaflow.model.integer.network import ArgMax, GroupSum, Values

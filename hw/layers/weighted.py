@@ -12,13 +12,13 @@ import numpy as np
 
 from htaflow.hw.layers.dense import dense_logic
 from htaflow.hw.layers.placement import layer_logic
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.decompose import decompose
-from htaflow.hw.logic.levels import levels_reached
-from htaflow.hw.logic.literals import Literal, collect, columns, weighted_table
 from htaflow.hw.logic.netlist import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
-from htaflow.hw.logic.popcount import at_least
+from htaflow.hw.logic.sums.compressor import compress
+from htaflow.hw.logic.sums.levels import levels_reached
+from htaflow.hw.logic.sums.literals import Literal, collect, columns, weighted_table
+from htaflow.hw.logic.sums.popcount import at_least
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.model.integer.network import Dense, Values
 

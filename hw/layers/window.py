@@ -8,10 +8,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
 from htaflow.hw.layers.placement import Part, Placement, layer_logic, layer_parts, widest_word
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.constants import BitFacts
 from htaflow.hw.logic.netlist import Logic, Net
-from htaflow.hw.logic.popcount import greater_or_equal
+from htaflow.hw.logic.sums.compressor import compress
+from htaflow.hw.logic.sums.popcount import greater_or_equal
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.logic.truth_table import MUX
 from htaflow.hw.stream.component import LayerComponent

@@ -19,7 +19,7 @@ from htaflow.hw.layers.spiking import Membranes
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.layers.window import Windows
 from htaflow.hw.logic.netlist import Logic, Net
-from htaflow.hw.logic.popcount import greater_or_equal
+from htaflow.hw.logic.sums.popcount import greater_or_equal
 from htaflow.hw.logic.truth_table import MUX
 from htaflow.hw.network import NetworkCore
 from htaflow.hw.stream.component import LayerComponent

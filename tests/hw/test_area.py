@@ -11,10 +11,10 @@ from networks import ENDINGS, random_frames, random_network
 
 from htaflow.hw.layers import layer_logic
 from htaflow.hw.layers.dense import dense_logic
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.evaluate import evaluate
 from htaflow.hw.logic.netlist import Logic
-from htaflow.hw.logic.neuron import neuron
+from htaflow.hw.logic.sums.compressor import compress
+from htaflow.hw.logic.sums.neuron import neuron
 from htaflow.hw.logic.target import TARGETS, find_target
 from htaflow.hw.network import check_pipeline
 from htaflow.hw.verilog import generate

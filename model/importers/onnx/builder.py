@@ -22,7 +22,7 @@ from htaflow.model.importers.onnx.steps import (
 )
 from htaflow.model.importers.onnx.tensor import Pool, Tensor, Unsupported, affine_of
 from htaflow.model.integer.layers.dense import WEIGHT_BITS
-from htaflow.model.integer.layers.levels import MAX_LEVELS
+from htaflow.model.integer.levels import MAX_LEVELS
 from htaflow.model.integer.network import (
     Conv2d,
     Dense,

@@ -1,4 +1,4 @@
-"""Encode executed: comparisons of features, as bit planes."""
+"""First layers executed: comparisons of features, and features as the numbers that they are."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from htaflow.model.integer.golden.kernel import Kernel, prepare
 from htaflow.model.integer.golden.planes import Planes, pack
-from htaflow.model.integer.layers.base import Values
+from htaflow.model.integer.layers.base import IntArray, Values
 from htaflow.model.integer.layers.encode import Encode
+from htaflow.model.integer.layers.quantise import Quantise
 
 
 @prepare.register
@@ -27,5 +28,16 @@ def _(layer: Encode, incoming: Values) -> Kernel:
         planes = pack((features if as_they_are else features[layer.source]) >= threshold)
         planes[never] = 0
         return planes
+
+    return step
+
+
+@prepare.register
+def _(layer: Quantise, incoming: Values) -> Kernel:
+    """The top bits of features ``[frames, features]``, as numbers ``[frames, features]``."""
+    low, dropped = layer.input.low, layer.feature_bits - layer.bits
+
+    def step(frames: npt.NDArray[Any], count: int) -> IntArray:
+        return np.asarray((frames.astype(np.int32) - low) >> dropped)
 
     return step

@@ -9,9 +9,9 @@ import numpy as np
 
 from htaflow.model.integer.layers.base import IntArray, Values, bit_or_score
 from htaflow.model.integer.layers.dense import Dense
-from htaflow.model.integer.layers.levels import levels_of
 from htaflow.model.integer.layers.lookup import Lookup
 from htaflow.model.integer.layers.window import Windowed
+from htaflow.model.integer.levels import levels_of
 from htaflow.model.support.errors import abbreviate
 
 

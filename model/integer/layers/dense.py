@@ -16,7 +16,7 @@ from htaflow.model.integer.layers.base import (
     bit_or_score,
     fits,
 )
-from htaflow.model.integer.layers.levels import level_problems, levels_of
+from htaflow.model.integer.levels import level_problems, levels_of
 from htaflow.model.support.errors import abbreviate
 
 WEIGHT_BITS = 8

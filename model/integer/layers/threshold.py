@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from htaflow.model.integer.layers.base import Elementwise, IntArray, Values, bit_or_score
-from htaflow.model.integer.layers.levels import level_problems, levels_of
+from htaflow.model.integer.levels import level_problems, levels_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from htaflow.hw.logic.evaluate import evaluate
 from htaflow.hw.logic.netlist import FALSE, MAX_TABLE_INPUTS, TRUE, Logic
-from htaflow.hw.logic.neuron import neuron, threshold_table
-from htaflow.hw.logic.popcount import at_least, greater_or_equal, popcount, popcount_module
+from htaflow.hw.logic.sums.neuron import neuron, threshold_table
+from htaflow.hw.logic.sums.popcount import at_least, greater_or_equal, popcount, popcount_module
 from htaflow.hw.logic.verilog import all_modules, module_verilog
 
 

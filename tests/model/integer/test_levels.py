@@ -11,7 +11,7 @@ from networks import random_frames, random_level_network
 
 from htaflow.model.integer.file import load_network, network_bytes, save_network
 from htaflow.model.integer.golden import trace
-from htaflow.model.integer.layers.levels import MAX_LEVELS
+from htaflow.model.integer.levels import MAX_LEVELS
 from htaflow.model.integer.network import (
     Conv2d,
     Dense,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from htaflow.hw.logic.netlist import TRUE, Logic, Net
-from htaflow.hw.logic.popcount import at_least, total, total_by_modules
-from htaflow.hw.logic.sharing import Bools, Sharing, direct_cost, share
+from htaflow.hw.logic.sums.popcount import at_least, total, total_by_modules
+from htaflow.hw.logic.sums.sharing import Bools, Sharing, direct_cost, share
 from htaflow.hw.logic.truth_table import MAJORITY3, XOR3
 
 Counted = tuple[list[Net], int, int]

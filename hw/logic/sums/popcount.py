@@ -3,7 +3,7 @@
 A tree adds the bits of one weight three at a time: the sum stays in its column, the majority goes
 one column up, until each column holds one bit. An FPGA's LUTs do this in fewer logic cells than its
 carry chains do for the narrow sums of binary networks. For a target with cells of its
-own, the trees are those of :mod:`htaflow.hw.logic.compressor`.
+own, the trees are those of :mod:`htaflow.hw.logic.sums.compressor`.
 
 A module that counts many bits is text once, however often it is instantiated: that keeps the
 Verilog of layers with a million weights small.
@@ -12,8 +12,8 @@ Verilog of layers with a million weights small.
 from collections.abc import Sequence
 from functools import lru_cache
 
-from htaflow.hw.logic.compressor import compress
 from htaflow.hw.logic.netlist import FALSE, TRUE, Logic, Net
+from htaflow.hw.logic.sums.compressor import compress
 from htaflow.hw.logic.target import PORTABLE, Target
 from htaflow.hw.logic.truth_table import AND2, MAJORITY3, OR2, XOR2, XOR3
 

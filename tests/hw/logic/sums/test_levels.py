@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htaflow.hw.logic import levels
 from htaflow.hw.logic.evaluate import evaluate
-from htaflow.hw.logic.levels import find_ramp, levels_reached
 from htaflow.hw.logic.netlist import Logic
+from htaflow.hw.logic.sums import levels
+from htaflow.hw.logic.sums.levels import find_ramp, levels_reached
 from htaflow.hw.logic.target import TARGETS
 
 

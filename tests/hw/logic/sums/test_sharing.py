@@ -10,11 +10,11 @@ from layer_logic import check_logic
 from networks import random_frames
 
 from htaflow.hw.layers.dense import dense_logic
-from htaflow.hw.logic import shared_count
 from htaflow.hw.logic.evaluate import evaluate
 from htaflow.hw.logic.netlist import FALSE, TRUE, Logic
-from htaflow.hw.logic.shared_count import SharedCounts, shared_counts
-from htaflow.hw.logic.sharing import bit_cost, direct_cost, share
+from htaflow.hw.logic.sums import shared_count
+from htaflow.hw.logic.sums.shared_count import SharedCounts, shared_counts
+from htaflow.hw.logic.sums.sharing import bit_cost, direct_cost, share
 from htaflow.hw.logic.target import TARGETS
 from htaflow.model.integer.network import ArgMax, Dense, Encode, Network, Values
 

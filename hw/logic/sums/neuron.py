@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from htaflow.hw.logic import literals
 from htaflow.hw.logic.decompose import decompose
 from htaflow.hw.logic.netlist import FALSE, MAX_TABLE_INPUTS, TRUE, Logic, Net
-from htaflow.hw.logic.popcount import at_least, popcount, popcount_module, total
+from htaflow.hw.logic.sums import literals
+from htaflow.hw.logic.sums.popcount import at_least, popcount, popcount_module, total
 
 SHARED_FAN_IN = 64
 """From this fan-in on, neurons instantiate one popcount module instead of a tree of their own."""

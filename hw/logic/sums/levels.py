@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from htaflow.hw.logic.compressor import compress
-from htaflow.hw.logic.literals import digits
 from htaflow.hw.logic.netlist import FALSE, MAX_TABLE_INPUTS, Logic, Net, Table
-from htaflow.hw.logic.popcount import at_least, greater_or_equal
+from htaflow.hw.logic.sums.compressor import compress
+from htaflow.hw.logic.sums.literals import digits
+from htaflow.hw.logic.sums.popcount import at_least, greater_or_equal
 from htaflow.hw.logic.target import Target
 from htaflow.hw.logic.truth_table import AND2, MUX, OR2
 

@@ -1,0 +1,1 @@
+"""Sums of bits, and what they are compared with."""

@@ -12,6 +12,9 @@ STOREYS = ("model", "hw", "sim", "flows")
 MOST_MODULES = 14
 """Modules of a folder, ``__init__`` not counted."""
 
+A_FILE_EACH = {"flows/cli": "a verb"}
+"""Folders in which the modules are all of one make, so that their number hides nothing."""
+
 Imports = Mapping[str, set[str]]
 """What each module imports, by name: other modules of htaflow, and outside it top-level names."""
 
@@ -131,6 +134,8 @@ def test_support_knows_nothing_of_networks() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_a_folder_has_about_a_dozen_modules(folder: Path) -> None:
+    if str(folder.relative_to(ROOT)) in A_FILE_EACH:
+        return
     assert len([file for file in folder.glob("*.py") if file.stem != "__init__"]) <= MOST_MODULES
 
 

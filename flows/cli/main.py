@@ -21,6 +21,7 @@ from htaflow.flows.cli import (
     demo,
     doctor,
     explain,
+    export,
     prove,
     report,
     train,
@@ -29,7 +30,20 @@ from htaflow.flows.cli import (
 from htaflow.model.support.errors import BadInputError, HtaflowError, did_you_mean
 from htaflow.model.support.signals import TerminatedError, clean_exit_on_signals, suppress_warnings
 
-_VERBS = (demo, train, check, convert, verify, bisect, build, explain, prove, report, doctor)
+_VERBS = (
+    demo,
+    train,
+    check,
+    convert,
+    export,
+    verify,
+    bisect,
+    build,
+    explain,
+    prove,
+    report,
+    doctor,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

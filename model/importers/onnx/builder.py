@@ -189,6 +189,12 @@ def steps_size(steps: Sequence[Step]) -> int:
     return max((step.size for step in steps), default=1)
 
 
+def _require_all(tensor: Tensor) -> None:
+    """Raise ``Unsupported`` if only some features are picked, and no comparison follows."""
+    if tensor.picked is not None:
+        raise Unsupported("it picks features", "compare each of them with a constant next")
+
+
 def _edge(bound: Bound | bool) -> float:
     """Return where a bound is, in the sums of neurons whose weights are negated if it is below."""
     if isinstance(bound, bool):
@@ -247,12 +253,15 @@ class Builder:
         self._check_place(tensor)
         stairs = [at for at, step in enumerate(tensor.steps) if isinstance(step, Staircase)]
         if not stairs:
+            _require_all(tensor)
             tensor = replace(tensor, steps=self._without_idle_clamps(tensor))
             return self._pooled(tensor) if tensor.pools else self._joined(tensor)
         levels = Levels(tensor, stairs[-1], self.values)
-        if not self._is_identity(levels):
+        if tensor.picked is not None or not self._is_identity(levels):
             self._add_thresholds(tensor, levels)
-        done = replace(tensor, steps=(levels.affine,), pools=(), source=len(self.layers))
+        done = replace(
+            tensor, steps=(levels.affine,), pools=(), source=len(self.layers), picked=None
+        )
         for pool in tensor.pools:
             self._add_pool(pool)
         if self.layers:
@@ -320,12 +329,7 @@ class Builder:
                 for row, which in zip(weights, inputs, strict=True)
             )
         incoming = self.values
-        bipolar = (
-            incoming.is_bits
-            and len(scales) == len(offsets) == 1
-            and offsets[0] == -unit / 2
-            and not any(padding)
-        )
+        bipolar = incoming.is_bits and len(scales) == len(offsets) == 1 and offsets[0] == -unit / 2
         if bipolar:
             unit, shift = unit / 2, (_ZERO,)
         outputs = range(out)
@@ -353,15 +357,21 @@ class Builder:
         kernel: tuple[int, int],
         stride: tuple[int, int],
         out_shape: tuple[int, ...],
+        *,
+        padding: tuple[int, int] = (0, 0),
+        average: bool = True,
     ) -> Tensor:
-        """Return the average of each window of ``kernel``: a sum, divided in what follows."""
+        """Return the sum of each window of ``kernel``, or the average: divided in what follows."""
         tensor = self.settle(tensor)
         scale, offset = affine_of(tensor.steps)
         self._unflatten(tensor.shape)
-        self._add(SumPool2d(self._name("pool"), kernel, stride=stride))
+        self._add(SumPool2d(self._name("pool"), kernel, stride=stride, padding=padding))
         pixels = prod(kernel)
-        divided = Affine(tuple(one / pixels for one in scale), offset)
-        return Tensor(out_shape, len(self.layers), (divided,))
+        if average:
+            whole = Affine(tuple(one / pixels for one in scale), offset)
+        else:
+            whole = Affine(scale, tuple(one * pixels for one in offset))
+        return Tensor(out_shape, len(self.layers), (whole,))
 
     def finish(self, tensor: Tensor) -> Tensor:
         """Settle the graph's output and make it flat."""
@@ -450,10 +460,13 @@ class Builder:
         values = self.values
         rows = np.array([[_above(b, values) for b in row] for row in bounds], np.int64)
         edges = np.array([[_edge(b) for b in row] for row in bounds])
+        if not self.layers and tensor.picked is None and self._drops_bits(rows):
+            return
         if not self.layers and levels.count == 1:
             self.edges[self._first.name] = edges + self._first.input.low
             features = self._first.features
-            thresholds = np.broadcast_to(rows[:, 0], features) + self._first.input.low
+            picked = np.arange(features) if tensor.picked is None else np.array(tensor.picked)
+            thresholds = np.broadcast_to(rows[:, 0], picked.shape) + self._first.input.low
             first = self._first
             self._add(
                 Encode(
@@ -461,11 +474,12 @@ class Builder:
                     features,
                     first.feature_bits,
                     first.signed,
-                    np.arange(features),
+                    picked,
                     thresholds,
                 )
             )
             return
+        _require_all(tensor)
         image = len(tensor.shape) > 1
         if image and len(rows) > 1:
             self._unflatten(tensor.shape)
@@ -474,6 +488,16 @@ class Builder:
         name = self._name("level")
         self.edges[name] = edges
         self._add(Threshold(name, rows[:, 0] if levels.count == 1 else rows))
+
+    def _drops_bits(self, rows: npt.NDArray[np.int64]) -> bool:
+        """Begin with features without their lowest bits, if thresholds do just that."""
+        first, kept = self._first, len(rows[0]).bit_length()
+        step = 1 << max(0, first.feature_bits - kept)
+        if kept < 2 or len(rows) > 1 or rows[0].tolist() != [k * step for k in range(1, 1 << kept)]:
+            return False
+        self._first = replace(first, bits=kept)
+        self._begin()
+        return True
 
     def _into_sums(self, levels: Levels) -> None:
         """Give the last layer, which sums, its thresholds."""

@@ -26,7 +26,7 @@ from htaflow.model.importers.onnx.steps import (
     Staircase,
     Step,
 )
-from htaflow.model.importers.onnx.tensor import Constant, Pool, Tensor, Unsupported
+from htaflow.model.importers.onnx.tensor import Constant, Pool, Tensor, Unsupported, affine_of
 
 Value = Tensor | Constant
 
@@ -527,6 +527,43 @@ def _average_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> V
             raise Unsupported("it pads its input", "pool without padding")
     shape = _image(state.shape(node.outputs[0]))
     return state.builder.sum_pool(tensor, kernel, stride, shape)
+
+
+@_handles("LpPool", limits="the sum: p = 1, of what is not negative; padding of 0")
+def _sum_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
+    tensor = _tensor(inputs[0])
+    if int(node.attributes.get("p", 2)) != 1 or node.attributes.get("ceil_mode"):
+        raise Unsupported("it is no sum", "use p = 1, without ceil_mode")
+    if len(tensor.shape) != 3 or len(node.attributes["kernel_shape"]) != 2:
+        raise Unsupported("it pools what is no image", "reshape it first")
+    tensor = state.builder.settle(tensor)
+    scale, offset = affine_of(tensor.steps)
+    if state.builder.values.signed or min(scale) < 0 or min(offset) < 0:
+        raise Unsupported("it sums magnitudes of what may be negative", "use AveragePool")
+    padding = _padding(node, rows=False)
+    if any(padding) and any(offset):
+        raise Unsupported("it pads with 0 what has no 0", "pool without padding")
+    height, width = node.attributes["kernel_shape"]
+    strides = _pair(node.attributes.get("strides", (1, 1)), False, 1)
+    shape = state.shape(node.outputs[0])
+    kernel = int(height), int(width)
+    return state.builder.sum_pool(tensor, kernel, strides, shape, padding=padding, average=False)
+
+
+@_handles("Gather", limits="of features, at the input, each then compared with a constant")
+def _gather(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
+    tensor = _tensor(inputs[0])
+    indices = _constant(inputs[1], "list of indices").value
+    if tensor.source or len(tensor.shape) > 1 or tensor.pools or indices.ndim != 1:
+        raise Unsupported("it picks values inside the network", "pick features at the input alone")
+    if int(node.attributes.get("axis", 0)) != 1 or any(step.size > 1 for step in tensor.steps):
+        raise Unsupported("it picks no features", "use axis 1")
+    count = tensor.shape[0]
+    chosen = np.where(indices < 0, indices + count, indices)
+    if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= count:
+        raise Unsupported("it picks what is not there", "use indices of features")
+    before = np.arange(count) if tensor.picked is None else np.array(tensor.picked)
+    return replace(tensor, shape=(len(chosen),), picked=tuple(before[chosen].tolist()))
 
 
 @_handles("ArgMax", "TopK", limits="at the end: the class")

@@ -42,6 +42,7 @@ class Tensor:
         steps: what is done to those integers, still to be put into layers.
         pools: max poolings among the steps.
         padding: rows and columns of a value to be added around the image, and that value.
+        picked: which features it has, if not all in their order.
     """
 
     shape: tuple[int, ...]
@@ -49,6 +50,7 @@ class Tensor:
     steps: tuple[Step, ...] = ()
     pools: tuple[Pool, ...] = ()
     padding: tuple[tuple[int, int], float] | None = None
+    picked: tuple[int, ...] | None = None
 
     @property
     def channels(self) -> int:

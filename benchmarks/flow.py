@@ -22,6 +22,7 @@ from typing import Any
 
 from htaflow.flows.boards.board import load_board
 from htaflow.flows.build.build import build
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.convert import convert
 from htaflow.flows.explain import explain
 from htaflow.flows.report.report import report
@@ -92,10 +93,9 @@ def measure(model: str, data: str, out: Path, seed: int) -> dict[str, Any]:
         build(
             run,
             wanted.board,
-            clock_mhz=wanted.clock,
-            seeds=wanted.seeds,
-            router=wanted.router,
-            timeout=TIME_LIMIT,
+            BuildOptions(
+                clock_mhz=wanted.clock, seeds=wanted.seeds, router=wanted.router, timeout=TIME_LIMIT
+            ),
             progress=print,
         )
         for wanted in plan.builds

@@ -1,6 +1,6 @@
 """``htaflow bisect``: where two stations part, and a waveform of that moment alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from htaflow.model.run_directory import Run, read_result
 from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import HtaflowError, MismatchError
 from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import Object
 from htaflow.sim.verify import DesignUnderTest, verify_design
 from htaflow.sim.waveform import crop
 
@@ -102,7 +103,7 @@ def _verified(
     seed: int,
     timeout: float | None,
     progress: Progress,
-) -> Facts:
+) -> Mapping[str, Any]:
     """Return what verification found, with a replay of the fault if there is one."""
     for attempt in range(2):
         try:
@@ -119,7 +120,7 @@ def _verified(
         except MismatchError:
             if attempt or _replay(design).is_dir():
                 break
-    return read_result(run.verify(design.level)) or {}
+    return read_result(run.verify(design.level), Object) or {}
 
 
 def _replay(design: DesignUnderTest) -> Path:
@@ -144,7 +145,7 @@ def _blame(run: Run, design: DesignUnderTest, progress: Progress) -> SuspectNeur
     level, _, name = design.level.partition("-")
     if level == "bitstream":
         folder = run.board(name)
-        bitstream = folder / str((read_result(run.board_report(name)) or {})["bitstream"])
+        bitstream = folder / str((read_result(run.board_report(name), Object) or {})["bitstream"])
         board = load_board(name)
         made_from = folder / NETLIST_VERILOG
         return blame_bitstream(bitstream, made_from, board, design.interface, design.folder)
@@ -155,7 +156,7 @@ def _blame(run: Run, design: DesignUnderTest, progress: Progress) -> SuspectNeur
 def _trained(run: Run, network: Network) -> Facts:
     """Say what is known of PyTorch and golden; training compared them, layer by layer."""
     stations = "PyTorch and golden"
-    trained = read_result(run.train)
+    trained = read_result(run.train, Object)
     if trained is None or trained.get("network") != network.digest:
         return {"stations": stations, "answer": "not compared: the network was not trained here"}
     then = trained["accuracy"]["golden"]

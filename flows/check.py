@@ -2,26 +2,24 @@
 
 from pathlib import Path
 
+from htaflow.flows.import_options import ImportOptions
 from htaflow.model.integer.file import check_file
 from htaflow.model.integer.problems import Problem
 from htaflow.model.support.arguments import checked
 
 
 @checked
-def check(file: str | Path) -> list[Problem]:
+def check(file: str | Path, *, onnx: ImportOptions | None = None) -> list[Problem]:
     """Return every problem of the network at ``file``; an empty list means it is valid.
 
-    ``file`` may also be a run directory, whose network is then checked.
+    ``file`` may also be a run directory, whose network is then checked, or an ONNX model: then what
+    keeps it from being imported. ``onnx`` says how to read one.
     """
     file = Path(file)
     if file.suffix == ".onnx":
-        return [
-            Problem(
-                "file",
-                "ONNX networks cannot be read yet; QONNX import comes in a later version",
-                "give a network.safetensors that htaflow wrote",
-            )
-        ]
+        from htaflow.model.importers.onnx.importer import check_onnx
+
+        return check_onnx(file, None if onnx is None else onnx.feature)
     if file.is_dir():
         inside = file / "network.safetensors"
         if not inside.is_file():

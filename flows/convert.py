@@ -3,8 +3,9 @@
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
+from htaflow.flows.import_options import ImportOptions
 from htaflow.hw.bus_width import describe_wide
 from htaflow.hw.logic.target import find_target
 from htaflow.hw.stream.layout import InputLayout
@@ -29,18 +30,21 @@ def convert(
     target: str = "portable",
     pipeline: Sequence[str] | None = None,
     depth: float | None = None,
+    onnx: ImportOptions | None = None,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> Interface:
     """Generate ``RUN/rtl/top.v`` and ``RUN/rtl/top.json`` and return the latter.
 
     Args:
-        file: a network file, or a run directory, whose network is then taken.
+        file: a network file; a run directory, whose network is then taken; or an ONNX model, which
+            is imported first, see :func:`htaflow.flows.import_onnx.import_onnx`.
         out: the run directory; it may be left out when ``file`` is one.
         bus_bits: width of the input stream's data; by default a whole frame fits one beat.
         target: what the logic is made for: ``portable`` Verilog, or a family's own cells.
         pipeline: names of the layers that end in a register; by default all.
         depth: about how many look-up tables, one after another, such a layer may have between
             registers; by default any number.
+        onnx: how to read an ONNX model, and on what to try it.
         progress: called with a line of text now and then.
 
     Raises:
@@ -50,9 +54,14 @@ def convert(
     """
     file, out = Path(file), None if out is None else Path(out)
     if file.suffix == ".onnx":
-        raise BadInputError(
-            f"{file}: ONNX networks cannot be read yet; QONNX import comes in a later version"
-        )
+        if out is None:
+            raise BadInputError(f"{file}: say where to put the network with --out RUN")
+        from htaflow.flows.import_onnx import import_onnx  # which takes packages of its own
+
+        import_onnx(file, out, onnx, progress=progress)
+        file = out
+    elif onnx is not None:
+        raise BadInputError(f"{file}: it is no ONNX model; leave out what says how to read one")
     if file.is_dir():
         network = Run(file).load_network()
         run = Run(out or file)
@@ -97,21 +106,19 @@ def convert(
             save_network(network, run.network)
         write_together({run.verilog: design.text, run.interface: to_json(interface)})
     progress(f"convert: wrote {run.verilog}")
-    return _tell_widths(interface, bus_bits, progress)
+    return _tell_widths(cast(Interface, interface), bus_bits, progress)
 
 
-def _tell_widths(
-    interface: dict[str, Any], bus_bits: int | None, progress: Progress
-) -> dict[str, Any]:
+def _tell_widths(interface: Interface, bus_bits: int | None, progress: Progress) -> Interface:
     """Return ``interface``; say if its buses are wider than common AXI4-Stream IP takes."""
     for line in describe_wide(interface, bus_chosen=bus_bits is not None):
         progress(f"convert: {line}")
     return interface
 
 
-def _stored(run: Run, inputs: str) -> dict[str, Any] | None:
+def _stored(run: Run, inputs: str) -> Interface | None:
     """Return what an earlier call left, if it came from the same ``inputs`` and is whole."""
-    stored = unchanged(run.interface, inputs, [run.network, run.verilog], Interface)
+    stored = unchanged(run.interface, inputs, Interface, [run.network, run.verilog])
     if stored is not None and stored.get("verilog") == digest(run.verilog.read_bytes()):
         return stored
     return None

@@ -14,6 +14,7 @@ from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, MismatchError
 from htaflow.model.support.files import digest, locked_folder, write_json
 from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import Object
 from htaflow.sim.observe import observe
 
 Facts = dict[str, Any]
@@ -64,7 +65,7 @@ def explain(
     )
 
     def stored() -> Facts | None:
-        found = unchanged(path, inputs)
+        found = unchanged(path, inputs, Object)
         return found if found is not None and _adds_up(found, frame, head) else None
 
     found = stored()
@@ -111,7 +112,7 @@ def explained(run: Run, network: Network) -> list[Facts]:
     head, names, hardware = find_head(network), run.class_names(network), hardware_digest(run)
     found = []
     for path in run.explanations:
-        stored = read_result(path) or {}
+        stored = read_result(path, Object) or {}
         if (stored.get("network"), stored.get("hardware")) != (network.digest, hardware):
             continue
         frame = stored.get("frame")

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from htaflow.flows.boards.board import load_board
-from htaflow.flows.build.build import same_bitstream
+from htaflow.flows.build.folders import same_bitstream
 from htaflow.flows.proof.bdd import deep_recursion
 from htaflow.flows.proof.equivalence import compare, differences, numbers
 from htaflow.flows.proof.gate_reader import read_gates
@@ -33,7 +33,7 @@ from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, HtaflowError, MismatchError
 from htaflow.model.support.files import digest, locked_folder, write_json
 from htaflow.model.support.progress import Progress, silent
-from htaflow.model.support.results import Built, Certificate, StageFacts, misfit
+from htaflow.model.support.results import Built, Certificate, Object, StageFacts, misfit
 
 Facts = dict[str, Any]
 
@@ -42,7 +42,7 @@ MOST_PROBLEMS = 12
 
 
 @checked
-def prove(run: str | Path, *, progress: Progress = silent) -> dict[str, Facts]:
+def prove(run: str | Path, *, progress: Progress = silent) -> dict[str, Certificate]:
     """Prove what can be proved of ``run``, and write a certificate of each proof.
 
     Args:
@@ -64,7 +64,7 @@ def prove(run: str | Path, *, progress: Progress = silent) -> dict[str, Facts]:
     run = Path(run)
     here = Run(run)
     network = here.load_network()
-    found: dict[str, Facts] = {}
+    found: dict[str, Certificate] = {}
     with (
         locked_folder(here.proofs, lambda: progress("prove: waiting for another 'htaflow prove'")),
         deep_recursion(),
@@ -90,10 +90,10 @@ def _prove_one(
     inputs: str,
     prover: Callable[[], Facts],
     progress: Progress,
-) -> Facts:
+) -> Certificate:
     """Return one certificate, which is written unless it is there."""
     path = run.proof(name)
-    stored = unchanged(path, inputs, kind=Certificate)
+    stored = unchanged(path, inputs, Certificate)
     if stored is not None:
         progress(f"prove: {name} unchanged")
         return stored
@@ -105,10 +105,10 @@ def _prove_one(
     write_json(path, facts)
     verdict = "proved" if facts["closed"] else "NOT proved"
     progress(f"prove: {name}: {verdict}, {facts['proved']} of {facts['items']}")
-    return facts
+    return cast(Certificate, facts)
 
 
-def _not_closed(found: Mapping[str, Facts]) -> dict[str, Facts]:
+def _not_closed(found: Mapping[str, Certificate]) -> dict[str, Certificate]:
     return {name: facts for name, facts in found.items() if not facts["closed"]}
 
 
@@ -143,7 +143,8 @@ def _proofs(run: Run, network: Network, progress: Progress) -> Iterator[Proof]:
 
     yield "streams", digest(code, source_digest("htaflow.hw")), streams
     for name in run.boards:  # last: they want more tools
-        if (read_result(run.board_report(name), Built) or {}).get("met"):
+        report = read_result(run.board_report(name), Built)
+        if report is not None and report["met"]:
             yield _bitstream(run, name, code, progress)
         else:
             progress(f"prove: {name} has no bitstream: the network is too slow for its clock")
@@ -153,7 +154,7 @@ def _verilog(path: Path, described: Path, network: Network, again: str) -> tuple
     """Return a design's Verilog and its interface. Raises ``BadInputError``, also if outdated."""
     if not path.is_file():
         raise BadInputError(f"{path}: there is no such file; {again}")
-    interface = read_result(described)
+    interface = read_result(described, Object)
     if interface is None:
         raise BadInputError(f"{described}: there is no such file; {again}")
     if interface.get("digest") != network.digest:
@@ -236,8 +237,8 @@ def _netlist(
 def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:
     """Return the proof that a board's bitstream does what its netlist does."""
     folder = run.board(name)
-    report = read_result(run.board_report(name), Built) or {}
-    if not report.get("bitstream") or not same_bitstream(folder, report):
+    report = read_result(run.board_report(name), Built)
+    if report is None or report["bitstream"] is None or not same_bitstream(folder, report):
         raise BadInputError(
             f"{folder}: it has no complete bitstream; run 'htaflow build {run.path} --board {name}'"
         )
@@ -263,7 +264,7 @@ def _bitstream(run: Run, name: str, code: str, progress: Progress) -> Proof:
         }
 
     tools = repr(sorted(reading_versions(board).items()))
-    inputs = digest(code, repr(board), report["sha256"], netlist.read_bytes(), tools)
+    inputs = digest(code, repr(board), str(report["sha256"]), netlist.read_bytes(), tools)
     return f"{name}-bitstream", inputs, make
 
 
@@ -310,7 +311,7 @@ def _of_layer(proof: LayerProof) -> list[str]:
     return lines + ([proof.open] if proof.open else [])
 
 
-def _explain(run: Run, wrong: Mapping[str, Facts]) -> str:
+def _explain(run: Run, wrong: Mapping[str, Certificate]) -> str:
     """Return what is not proved, in words, and where to read on."""
     lines = [f"{run.path}: not all of it is proved"]
     for name, facts in wrong.items():

@@ -8,6 +8,7 @@ from htaflow.flows.build.seeds import spread
 if TYPE_CHECKING:  # the command line imports this module, and its --help must be fast
     from htaflow.flows.doctor import ToolStatus
     from htaflow.model.run_directory import Run
+    from htaflow.model.support.results import ImportFacts
 
 Rows = list[tuple[str, ...]]
 
@@ -30,6 +31,30 @@ def convert_rows(interface: Mapping[str, Any]) -> Rows:
         ("latency", counted(interface["latency_cycles"], "cycle")),
         ("interval", counted(interface["interval_cycles"], "cycle")),
     ]
+
+
+def import_rows(facts: "ImportFacts") -> Rows:
+    """What the comparison of an imported network with its graph found."""
+    frames, rounded = facts["frames"], facts["by_rounding"]
+    rows: Rows = [("imported", facts["file"])]
+    if facts["results_that_differ"]:
+        rows.append(
+            (
+                "compared",
+                f"{counted(frames, 'frame')}: {facts['results_that_differ']} differ, {rounded} of "
+                "them where single precision takes the other side of a threshold; golden is exact",
+            )
+        )
+    else:
+        rows.append(("compared", f"{counted(frames, 'frame')} with the model's execution: equal"))
+    if facts["accuracy"] is not None:
+        accuracy = facts["accuracy"]
+        rows.append(
+            ("accuracy", f"golden {accuracy['golden']:.2f} %, the model {accuracy['graph']:.2f} %")
+        )
+    if facts["left_out"]:
+        rows.append(("left out", f"{', '.join(facts['left_out'])}: it does not change the class"))
+    return rows
 
 
 def verify_rows(result: Mapping[str, Any]) -> Rows:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, get_args
 
 from htaflow.flows.boards.board import Board, load_board
-from htaflow.flows.build.build import same_bitstream
+from htaflow.flows.build.folders import same_bitstream
 from htaflow.flows.build.synth import NETLIST, NETLIST_VERILOG, core_synthesis
 from htaflow.flows.families import DEFAULT, find_family
 from htaflow.flows.recovery.bitstream import closed_cells, reading_versions, recover_bitstream
@@ -31,9 +31,9 @@ from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, HtaflowError, MismatchError, did_you_mean
 from htaflow.model.support.files import digest, locked_folder, write_atomic, write_json
 from htaflow.model.support.progress import Progress, silent
-from htaflow.model.support.results import BoardInterface, Built, ToolMessage
+from htaflow.model.support.results import BoardInterface, Built, Object, ToolMessage
 from htaflow.sim.runner import Simulator
-from htaflow.sim.verify import DesignUnderTest, rtl_design, verify_design
+from htaflow.sim.verify import DesignUnderTest, LevelResult, rtl_design, verify_design
 
 Facts = dict[str, Any]
 
@@ -52,7 +52,7 @@ def verify(
     simulator: Simulator = "icarus",
     timeout: float | None = None,
     progress: Progress = silent,
-) -> list[dict[str, Any]]:
+) -> list[LevelResult]:
     """Simulate the hardware of ``run`` at one level, or at all, and compare it with golden.
 
     Args:
@@ -181,7 +181,7 @@ def netlist_design(
     with locked_folder(
         folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")
     ):
-        stored = unchanged(made, inputs, kind=_Made)
+        stored = unchanged(made, inputs, _Made)
         if stored is None:
             progress(f"verify netlist-{family}: {step.tool}")
             aside = folder / "synthesis"  # a netlist of before stays if this one fails
@@ -197,7 +197,7 @@ def netlist_design(
             for file in aside.iterdir():
                 file.replace(folder / file.name)
             aside.rmdir()
-            stored = {"inputs": inputs, "diagnostics": as_json(found)}
+            stored = _Made(inputs=inputs, diagnostics=as_json(found))
             write_json(made, stored)
     in_models = cells.exists()
     return DesignUnderTest(
@@ -234,13 +234,13 @@ def bitstream_design(
     folder = run.path / "verify" / f"bitstream-{board.name}"
     verilog, made = folder / "recovered.v", folder / _MADE
     tools = repr(sorted(reading_versions(board).items()))
-    inputs = digest(report["sha256"], repr(board), source_digest("htaflow.flows"), tools)
+    inputs = digest(str(report["sha256"]), repr(board), source_digest("htaflow.flows"), tools)
     with locked_folder(
         folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")
     ):
-        if unchanged(made, inputs, [verilog]) is None:
+        if unchanged(made, inputs, Object, [verilog]) is None:
             progress(f"verify bitstream-{board.name}: recovering the logic from the bitstream")
-            file = run.board(board.name) / report["bitstream"]
+            file = run.board(board.name) / str(report["bitstream"])
             recovered = recover_bitstream(file, board, folder, timeout) + closed_cells()
             made.unlink(missing_ok=True)
             write_atomic(verilog, recovered)
@@ -254,12 +254,12 @@ def bitstream_design(
         toplevel="board",
         facts={
             "bitstream": report["sha256"],
-            "of": run.digests(run.board(board.name) / report["bitstream"]),
+            "of": run.digests(run.board(board.name) / str(report["bitstream"])),
         },
     )
 
 
-def _built(run: Run, network: Network, name: str) -> tuple[Board, Facts, Facts]:
+def _built(run: Run, network: Network, name: str) -> tuple[Board, Built, BoardInterface]:
     """Return a board, the report of its build and its interface. Raises ``BadInputError``."""
     board = load_board(name)
     again = _build(run.path, board.name)
@@ -274,7 +274,7 @@ def _built(run: Run, network: Network, name: str) -> tuple[Board, Facts, Facts]:
         )
     if not same_bitstream(run.board(board.name), report):
         raise BadInputError(f"{run.path}: {board.name} has no complete bitstream; {again}")
-    if report.get("network") != network.digest:
+    if interface["digest"] != network.digest:
         raise BadInputError(f"{run.path}: {board.name} was built from another network; {again}")
     return board, report, interface
 

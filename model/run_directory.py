@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from htaflow.model.data.features import FeatureFacts, Features, read_facts
 from htaflow.model.integer.file import load_network
@@ -12,7 +12,7 @@ from htaflow.model.integer.network import IntArray, Network
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.files import digest
 from htaflow.model.support.npz import read_npz
-from htaflow.model.support.results import Classes, read_json
+from htaflow.model.support.results import Classes, Object, Result, read_json
 
 FAILED, SLOW = ".failed", ".slow"
 """What the folders of builds end in that are beside a board's own, and are none of its results."""
@@ -189,7 +189,7 @@ _TRAIN_AGAIN = "it is no test set: train again with --restart"
 _HOW_TO_START = "make one with 'htaflow train MODEL --out RUN' or 'htaflow convert FILE --out RUN'"
 
 
-def read_result(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any] | None:
+def read_result(path: Path, kind: type[Result]) -> Result | None:
     """Return the JSON object that a step left at ``path``, or ``None`` if the step has not run.
 
     Raises ``BadInputError`` if there is a file but it is no JSON object, or none of ``kind``, one
@@ -199,8 +199,8 @@ def read_result(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any] | None
 
 
 def unchanged(
-    result: Path, inputs: str, outputs: Iterable[Path] = (), kind: Any = dict[str, Any]
-) -> dict[str, Any] | None:
+    result: Path, inputs: str, kind: type[Result], outputs: Iterable[Path] = ()
+) -> Result | None:
     """Return the stored result of a step if it need not run again, else ``None``.
 
     That is so when the JSON at ``result`` was made from the same ``inputs`` (a digest of
@@ -211,7 +211,7 @@ def unchanged(
         stored = read_result(result, kind)
     except BadInputError:
         return None  # running the step again replaces the damaged file
-    if stored is None or stored.get("inputs") != inputs:
+    if stored is None or cast(Object, stored).get("inputs") != inputs:
         return None
     return stored if all(path.is_file() for path in outputs) else None
 

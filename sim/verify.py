@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class DesignUnderTest:
 
     level: str
     folder: Path
-    interface: dict[str, Any]
+    interface: Mapping[str, Any]
     sources: tuple[Path, ...]
     port: Port = "stream"
     toplevel: str = "top"
@@ -76,8 +76,8 @@ _MAX_CYCLES = 1 << 24
 """Cycles that no network takes: a file that says so would be simulated for hours."""
 
 
-class _Result(Verification):
-    """What is read again of ``LEVEL.json``."""
+class LevelResult(Verification):
+    """``verify/LEVEL.json``, as a simulation writes it."""
 
     level: str
     inputs: str
@@ -107,7 +107,7 @@ def verify_rtl(
     simulator: Simulator = "icarus",
     timeout: float | None = None,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> LevelResult:
     """Simulate the generated Verilog of ``run``, level ``rtl``, and compare it with golden.
 
     Args:
@@ -161,7 +161,7 @@ def verify_design(
     again: bool = False,
     timeout: float | None = None,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> LevelResult:
     """Simulate ``design``, even if that was done (``again``), and compare it with golden.
 
     See :func:`verify_rtl`.
@@ -176,20 +176,27 @@ def verify_design(
     with locked_folder(
         folder, lambda: progress("verify: waiting for another 'htaflow verify' of the run")
     ):
-        result = None if again else _stored(stored, inputs)
-        if result is not None:
+        earlier = None if again else _stored(stored, inputs)
+        result: Mapping[str, Any]
+        if earlier is not None:
             progress(f"verify {level}: unchanged")
+            result = earlier
         else:
             progress(f"verify {level}: {len(given)} frames ({origin}), {tool}")
             _tell_age(run, design, progress)
-            result = {"level": level, "network": network.digest, "frames_from": origin}
-            result |= design.facts
-            result |= _simulate(network, given, bench, folder, progress)
-            result |= {"simulator": tool, "inputs": inputs}
+            result = {
+                "level": level,
+                "network": network.digest,
+                "frames_from": origin,
+                **design.facts,
+                **_simulate(network, given, bench, folder, progress),
+                "simulator": tool,
+                "inputs": inputs,
+            }
             write_json(stored, result)
     if result["problems"]:
         raise MismatchError(_explain(run, folder, stored, result))
-    return result
+    return cast(LevelResult, result)
 
 
 def _digest_inputs(
@@ -218,7 +225,7 @@ def _tell_age(run: Path, design: DesignUnderTest, progress: Progress) -> None:
         )
 
 
-def read_interface(run: Path, network: Network) -> dict[str, Any]:
+def read_interface(run: Path, network: Network) -> Interface:
     """Return ``rtl/top.json``; raise ``BadInputError`` if it or ``top.v`` is not ``network``'s."""
     again = f"run 'htaflow convert {run / 'network.safetensors'} --out {run}'"
     source, described = run / "rtl" / "top.v", run / "rtl" / "top.json"
@@ -238,8 +245,9 @@ def read_interface(run: Path, network: Network) -> dict[str, Any]:
         true = (inputs.beats, outputs.width)
     except BadInputError:
         true = None
-    counts = ("latency_cycles", "interval_cycles", "frames_held", "dropped_cycles")
-    cycles = (interface[name] for name in counts if name in interface)
+    cycles = [interface[name] for name in ("latency_cycles", "interval_cycles", "frames_held")]
+    if "dropped_cycles" in interface:
+        cycles.append(interface["dropped_cycles"])
     if true != (interface["beats"], interface["output_bits"]) or not all(
         0 < count < _MAX_CYCLES for count in cycles
     ):
@@ -274,7 +282,7 @@ def read_frames(run: Path, network: Network, count: int | None, seed: int) -> tu
 def make_bench(
     run: Path,
     network: Network,
-    interface: dict[str, Any],
+    interface: Mapping[str, Any],
     frames: IntArray,
     most: int,
     seed: int,
@@ -356,10 +364,10 @@ def _short(phase: dict[str, Any]) -> dict[str, Any]:
     return {name: phase[name] for name in ("frames", "mismatches", "rule_violations")}
 
 
-def _stored(path: Path, inputs: str) -> dict[str, Any] | None:
+def _stored(path: Path, inputs: str) -> LevelResult | None:
     """Return the result at ``path`` if it was made from the same inputs."""
     try:
-        result = read_json(path, _Result)
+        result = read_json(path, LevelResult)
     except BadInputError:
         return None
     if result is None or result["inputs"] != inputs:
@@ -369,7 +377,7 @@ def _stored(path: Path, inputs: str) -> dict[str, Any] | None:
     return result
 
 
-def _explain(run: Path, folder: Path, path: Path, result: dict[str, Any]) -> str:
+def _explain(run: Path, folder: Path, path: Path, result: Mapping[str, Any]) -> str:
     """Return in words what differs, where, and where to look."""
     lines = [f"{run}: hardware and golden differ at level {result['level']}"]
     first = result["first_mismatch"]

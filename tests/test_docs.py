@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from htaflow.flows.cli import main as cli
 from htaflow.flows.convert import convert
 from htaflow.model.integer import golden
 from htaflow.model.integer.file import load_network
+from htaflow.model.run_directory import Run, read_result
+from htaflow.model.support.results import ImportFacts
 from htaflow.sim.verify import verify_rtl
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +77,18 @@ def becomes_hardware(run: Path, frames: int) -> None:
     assert (result["mismatches"], result["problems"]) == (0, [])
 
 
+def run_brevitas(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():  # Brevitas and PyTorch's exporter warn of themselves
+        warnings.simplefilter("ignore")
+        block.execute()
+    run = Run(Path("runs/brevitas"))
+    facts = read_result(run.path / "import.json", ImportFacts)
+    assert facts is not None
+    assert facts["accuracy"] is not None
+    assert facts["accuracy"]["golden"] > 85
+    becomes_hardware(run.path, 5)
+
+
 def run_snntorch(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     block.execute()
     run = Path("runs/imported")
@@ -118,6 +133,7 @@ def run_verbs(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
 
 RUNS: dict[str, Callable[[Block, pytest.CaptureFixture[str]], None]] = {
     "from_snntorch": run_snntorch,
+    "export_qonnx": run_brevitas,
     "BinaryConv2d": run_own_model,
     "HeavisideNeurons": run_own_recipe,
     "[[0] * 64]": run_integers_alone,

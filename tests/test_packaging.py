@@ -48,6 +48,7 @@ def test_every_dependency_is_pinned() -> None:
 
     extras = PROJECT["project"]["optional-dependencies"].values()
     needed = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
+    needed = [line for line in needed if not line.startswith("htaflow[")]  # another extra
     pinned = [
         line
         for line in (ROOT / "constraints.txt").read_text().splitlines()

@@ -11,6 +11,7 @@ from torch import nn
 
 from htaflow.flows.bisect import bisect
 from htaflow.flows.build.build import build
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.build.parallel import build_all
 from htaflow.flows.build.reproduce import rebuild
 from htaflow.flows.check import check
@@ -90,7 +91,7 @@ TYPES = {
     "verify: boards is a str": lambda: verify("run", boards="icebreaker"),
     "verify: frames is a str": lambda: verify("run", frames="3"),
     "build: board is a list": lambda: build("run", ["icebreaker"]),
-    "build: clock_mhz is a str": lambda: build("run", "ulx3s-25f", clock_mhz="80"),
+    "BuildOptions: clock_mhz is a str": lambda: BuildOptions(clock_mhz="80"),
     "report: run is None": lambda: report(None),
     "check: file is None": lambda: check(None),
     "the stack is None": lambda: from_snntorch(None, encoder().lower("encode"), steps=3),

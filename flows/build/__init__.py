@@ -6,11 +6,13 @@ from htaflow.model.support.exports import export
 
 if TYPE_CHECKING:
     from htaflow.flows.build.build import build
+    from htaflow.flows.build.options import BuildOptions
     from htaflow.flows.build.parallel import BuildError, build_all
     from htaflow.flows.build.reproduce import rebuild
 
 __all__ = [
     "BuildError",
+    "BuildOptions",
     "build",
     "build_all",
     "rebuild",
@@ -20,6 +22,7 @@ export(
     __name__,
     {
         "build": "build",
+        "options": "BuildOptions",
         "parallel": "BuildError build_all",
         "reproduce": "rebuild",
     },

@@ -21,6 +21,7 @@ from htaflow.model.run_directory import unchanged
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.files import digest, locked_folder, write_atomic, write_json
 from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import Object
 
 COMMANDS = {
     "xilinx": "synth_xilinx -flatten -abc9 -nocarry -noiopad -noclkbuf",
@@ -84,7 +85,7 @@ def count_area(
     yosys = find_tool(step.tool)
     texts = {mapping: design.text for mapping, design in designs.items()}
     inputs = digest(*texts.values(), step.digest, yosys.version)
-    stored = None if folder is None else unchanged(folder / "count.json", inputs)
+    stored = None if folder is None else unchanged(folder / "count.json", inputs, Object)
     with contextlib.ExitStack() as held:
         if stored is None and folder is not None:
             held.enter_context(
@@ -92,7 +93,7 @@ def count_area(
                     folder, lambda: progress(f"count: waiting for another one in {folder}")
                 )
             )
-            stored = unchanged(folder / "count.json", inputs)
+            stored = unchanged(folder / "count.json", inputs, Object)
         if stored is not None:
             progress(f"count {network.name} for {target}: unchanged")
             return stored

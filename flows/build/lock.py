@@ -15,6 +15,7 @@ from typing import Any
 from htaflow.model.run_directory import read_result, source_digest
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.files import write_json
+from htaflow.model.support.results import Object
 
 LOCK = "lock.json"
 
@@ -60,7 +61,7 @@ def read_lock(folder: Path) -> Lock | None:
 
     Raises ``BadInputError`` if it is damaged.
     """
-    stored = read_result(folder / LOCK)
+    stored = read_result(folder / LOCK, Object)
     if stored is None:
         return None
     kinds = {"network": str, "inputs": str, "options": dict, "versions": dict, "files": dict}

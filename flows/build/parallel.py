@@ -14,13 +14,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from htaflow.flows.boards.board import load_board
-from htaflow.flows.build.build import build
-from htaflow.flows.build.route import find_router
-from htaflow.flows.build.seeds import seed_range
+from htaflow.flows.build.build import DEFAULT, build
+from htaflow.flows.build.options import BuildOptions
 from htaflow.hw.network import check_pipeline
 from htaflow.model.run_directory import Run
 from htaflow.model.support.arguments import checked
@@ -38,44 +38,28 @@ class BuildError(HtaflowError):
 def build_all(
     run: str | Path,
     boards: Sequence[str],
+    options: BuildOptions = DEFAULT,
     *,
-    seed: int = 1,
-    seeds: int = 1,
-    clock_mhz: float | None = None,
-    timeout: float | None = None,
-    pipeline: Sequence[str] | None = None,
-    depth: float | None = None,
-    router: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """Build ``run`` for each of ``boards``, as many at once as there are cores.
 
-    The options are those of :func:`htaflow.flows.build.build.build`. Returns each board's report,
-    in the order given.
+    Returns each board's report, in the order given.
 
     Raises:
         BadInputError: a board, a layer or the router is not known, a board cannot make the clock,
             there are no seeds, no such depth or the run has no network; nothing has been built.
         BuildError: a build failed. The others have been brought to their end.
     """
-    seed_range(seed, seeds)
+    assert options.wanted  # refuses what are no seeds
     for name in boards:
-        find_router(load_board(name).with_clock(clock_mhz), router)
-    check_pipeline(Run(Path(run)).load_network(), pipeline, depth)
-    options: dict[str, Any] = {
-        "seed": seed,
-        "seeds": seeds,
-        "clock_mhz": clock_mhz,
-        "timeout": timeout,
-        "pipeline": pipeline,
-        "depth": depth,
-        "router": router,
-    }
+        options.on(load_board(name))
+    check_pipeline(Run(Path(run)).load_network(), options.pipeline, options.depth)
     if len(boards) == 1:
-        return {boards[0]: build(run, boards[0], **options, progress=progress)}
+        return {boards[0]: build(run, boards[0], options, progress=progress)}
     workers: list[subprocess.Popen[bytes]] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        arguments = [json.dumps([str(run), name, options]) for name in boards]
+        arguments = [json.dumps([str(run), name, asdict(options)]) for name in boards]
         futures = [pool.submit(_follow, one, workers, progress) for one in arguments]
         try:
             answers = [future.result() for future in futures]
@@ -123,9 +107,10 @@ def _work(arguments: str) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
-    run, board, options = json.loads(arguments)
+    run, board, chosen = json.loads(arguments)
+    options = BuildOptions(**chosen)
     try:
-        report = build(Path(run), board, **options, progress=lambda message: tell(progress=message))
+        report = build(Path(run), board, options, progress=lambda message: tell(progress=message))
         tell(report=report)
     except HtaflowError as error:
         tell(error=str(error), exit_code=error.exit_code)

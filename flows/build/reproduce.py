@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from htaflow.flows.boards.board import Board, load_board
-from htaflow.flows.build.build import build, failed_folder, work_folder
+from htaflow.flows.build.build import build
+from htaflow.flows.build.folders import failed_folder, work_folder
 from htaflow.flows.build.lock import LOCK, Lock, read_lock
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.tools.tools import ToolError
 from htaflow.model.run_directory import Run
 from htaflow.model.support.arguments import checked
@@ -94,7 +96,7 @@ def _build(
 ) -> Lock:
     """Build in the run directory ``run`` and return the lock that it gives."""
     try:
-        build(run, board, **lock.options, timeout=timeout, progress=progress)
+        build(run, board, BuildOptions(**lock.options, timeout=timeout), progress=progress)
     except ToolError as error:
         _keep_failure(error, folder)
     except DoesNotFitError as error:  # a clock that is missed leaves all but the bitstream

@@ -72,13 +72,12 @@ def run(options: argparse.Namespace) -> int:
     """Run the verb, print what it found, and return the exit code."""
     if options.check:
         return _run_rebuild(options)
+    from htaflow.flows.build.options import BuildOptions
     from htaflow.flows.build.parallel import build_all
     from htaflow.model.run_directory import Run
 
     names = list(dict.fromkeys(options.board))
-    reports = build_all(
-        options.directory,
-        names,
+    chosen = BuildOptions(
         seed=options.seed,
         seeds=options.seeds,
         clock_mhz=options.clock,
@@ -86,8 +85,8 @@ def run(options: argparse.Namespace) -> int:
         pipeline=options.pipeline,
         depth=options.depth,
         router=options.router,
-        progress=show_progress(),
     )
+    reports = build_all(options.directory, names, chosen, progress=show_progress())
     print(summary.table(summary.build_rows(Run(options.directory), reports)))
     for line in [*summary.seed_lines(reports), *summary.diagnostic_lines(reports)]:
         print(line)

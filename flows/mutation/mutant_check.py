@@ -8,7 +8,7 @@ what the right design gives, for every input and with the same cycles: it is equ
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ SHORT = 4000
 """Cycles at full rate up to which all tests are one simulation."""
 
 
-def cycles_a_frame(interface: dict[str, Any]) -> int:
+def cycles_a_frame(interface: Mapping[str, Any]) -> int:
     """Return how many cycles the bench takes for a frame at full rate."""
     return max(int(interface["beats"]), int(interface["interval_cycles"]))
 
@@ -67,7 +67,7 @@ class MutantRunner:
     def __init__(
         self,
         design: HardwareOptions,
-        interface: dict[str, Any],
+        interface: Mapping[str, Any],
         frames: IntArray,
         seed: int,
         folder: Path,

@@ -25,6 +25,7 @@ from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, MismatchError
 from htaflow.model.support.files import digest, locked_folder, write_json
 from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import Object
 from htaflow.sim.faults.fault import Fault
 from htaflow.sim.faults.mutant import HardwareOptions, draw, right
 from htaflow.sim.runner import simulator_version
@@ -92,7 +93,7 @@ def mutate(
     with locked_folder(
         folder, lambda: progress("mutate: waiting for another 'htaflow verify' of the run")
     ):
-        result = unchanged(stored, task.inputs)
+        result = unchanged(stored, task.inputs, Object)
         if result is not None and not result["not_judged"]:
             progress("mutate: unchanged")
             return result
@@ -113,7 +114,7 @@ class _Task:
 
     run: Path
     network: Network
-    interface: dict[str, Any]
+    interface: Mapping[str, Any]
     design: HardwareOptions
     frames: int
     origin: str

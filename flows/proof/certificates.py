@@ -1,15 +1,11 @@
 """Certificates of what was proved of a run."""
 
-from typing import Any
-
 from htaflow.model.integer.network import Network
 from htaflow.model.run_directory import Run, read_result
 from htaflow.model.support.results import Certificate
 
-Facts = dict[str, Any]
 
-
-def certificates(run: Run, network: Network) -> dict[str, Facts]:
+def certificates(run: Run, network: Network) -> dict[str, Certificate]:
     """Return the certificates of ``network`` and of what is in ``run`` now, by name.
 
     Raises ``BadInputError`` for one that is damaged.

@@ -24,6 +24,7 @@ from htaflow.model.integer.network import (
     MaxPool2d,
     Network,
     Quantise,
+    Scale,
     Spiking,
     Steps,
     SumPool2d,
@@ -111,6 +112,11 @@ def _(layer: Threshold, fed: Values) -> dict[str, str]:
         "inputs": f"integers {fed.low} to {fed.high}",
         "thresholds": _thresholds(layer.thresholds),
     }
+
+
+@parameters.register
+def _(layer: Scale, fed: Values) -> dict[str, str]:
+    return {"multipliers": _range(layer.multipliers), "offsets": _range(layer.offsets)}
 
 
 @parameters.register

@@ -31,6 +31,7 @@ from htaflow.model.support.results import (
     Interface,
     Level,
     Mutation,
+    Object,
     Training,
     Used,
     Verification,
@@ -40,7 +41,7 @@ from htaflow.model.support.results import (
 MAX_PICTURE = 4 << 20
 """Bytes of a floorplan above which the page only names its file."""
 
-Facts = dict[str, Any]
+Facts = Mapping[str, Any]
 
 _OTHER = dict.fromkeys(("explanation", "verification"), "a different network or hardware")
 
@@ -70,7 +71,7 @@ def _write(here: Run, network: Network, progress: Progress) -> Path:
     pictures = {name: _picture(here.board(name) / "floorplan.svg") for name in facts["boards"]}
     page = render(facts, network, pictures, draw_concepts(here, network, facts["concepts"]))
     inputs = digest(json.dumps(facts), page)
-    if unchanged(here.facts, inputs, [here.page]) is not None:
+    if unchanged(here.facts, inputs, Object, [here.page]) is not None:
         progress("report: unchanged")
         return here.page
     write_together({here.page: page, here.facts: to_json({**facts, "inputs": inputs})})
@@ -84,7 +85,7 @@ def collect(run: Run, network: Network) -> Facts:
     A part whose step has not run, or ran on a different network, is ``None`` (or absent among the
     boards) and listed in ``missing`` with the command that makes it.
     """
-    results = {
+    results: dict[str, Facts | None] = {
         "training": read_result(run.train, Training),
         "rtl": read_result(run.interface, Interface),
         "verification": read_result(run.verify(), Verification),
@@ -94,7 +95,7 @@ def collect(run: Run, network: Network) -> Facts:
     stale = _drop_stale(results, network, run)
     training = results["training"]
     confusion = _confusion(run, network)
-    accuracy: Facts = dict(training["accuracy"]) if training else {}
+    accuracy: dict[str, Any] = dict(training["accuracy"]) if training else {}
     if confusion and confusion["frames"]:
         accuracy["golden"] = float(np.trace(confusion["counts"]) / confusion["frames"])
     concepts = collect_concepts(run, network)
@@ -187,7 +188,7 @@ def _find_missing(
     ]
 
 
-def _describe(run: Run, network: Network) -> list[Facts]:
+def _describe(run: Run, network: Network) -> list[dict[str, Any]]:
     """Return what the table of layers shows of each layer."""
     spiking_layers = any(isinstance(layer, Spiking) for layer in network.layers)
     test = run.load_test(network) if spiking_layers else None
@@ -196,7 +197,7 @@ def _describe(run: Run, network: Network) -> list[Facts]:
     fed = network.input
     for layer, values in zip(network.layers, network.values.values(), strict=True):
         yields = f"{values.low} to {values.high}" if values.count == 1 else str(values)
-        facts: Facts = {"name": layer.name, "type": layer.type, "yields": yields}
+        facts: dict[str, Any] = {"name": layer.name, "type": layer.type, "yields": yields}
         if layer.fan_in is not None:
             facts["fan_in"] = describe_fan_in(layer.fan_in)
             facts["weights"] = int(layer.fan_in.sum())

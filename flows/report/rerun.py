@@ -8,7 +8,7 @@ from htaflow.flows.boards.board import known_boards, load_board
 from htaflow.flows.build.route import default_router
 from htaflow.model.run_directory import Run
 
-Facts = dict[str, Any]
+Facts = Mapping[str, Any]
 
 STEPS = ("training", "rtl", "verification", "mutation")
 """Results of steps that a run has once; the others are its boards', by name."""

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 from htaflow.flows.tools.tools import ToolError
+from htaflow.model.support.results import ToolMessage
 
 Severity = Literal["error", "warning", "note"]
 
@@ -163,9 +164,9 @@ def errors(found: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [each for each in found if each.severity == "error"]
 
 
-def as_json(found: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+def as_json(found: Iterable[Diagnostic]) -> list[ToolMessage]:
     """Return them as plain JSON values."""
-    return [asdict(each) for each in found]
+    return [cast(ToolMessage, asdict(each)) for each in found]
 
 
 def refuse(what: str, found: Iterable[Diagnostic], folder: Path, advice: str) -> None:

@@ -95,7 +95,7 @@ class Features:
         return [float(value) for value in self.scale.decode(frame[None])[0]]
 
 
-def read_facts(facts: dict[str, Any], count: int) -> Features:
+def read_facts(facts: FeatureFacts, count: int) -> Features:
     """Return what ``features.json`` says of ``count`` features.
 
     Raises ``ValueError`` in words if it contradicts itself.

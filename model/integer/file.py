@@ -17,7 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from htaflow.model.integer.layers.field_types import ill_typed
+from htaflow.model.integer.field_types import ill_typed
 from htaflow.model.integer.network import LAYER_TYPES, Layer, Network, require_network
 from htaflow.model.integer.problems import (
     MAX_PROBLEMS_A_LAYER,

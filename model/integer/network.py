@@ -21,6 +21,7 @@ from htaflow.model.integer.layers.encode import MAX_FEATURE_BITS, MAX_FEATURES, 
 from htaflow.model.integer.layers.image import Flatten, Unflatten
 from htaflow.model.integer.layers.lookup import MAX_LOOKUP_INPUTS, Lookup
 from htaflow.model.integer.layers.quantise import Quantise
+from htaflow.model.integer.layers.scale import Scale
 from htaflow.model.integer.layers.spiking import Spiking
 from htaflow.model.integer.layers.steps import Accumulate, Steps
 from htaflow.model.integer.layers.threshold import Threshold
@@ -52,6 +53,7 @@ __all__ = [
     "MaxPool2d",
     "Network",
     "Quantise",
+    "Scale",
     "Spiking",
     "Steps",
     "SumPool2d",
@@ -75,6 +77,7 @@ LAYER_TYPES: dict[str, type[Layer]] = {
         MaxPool2d,
         SumPool2d,
         Threshold,
+        Scale,
         Flatten,
         Steps,
         Spiking,

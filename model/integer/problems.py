@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from htaflow.model.integer.field_types import ill_typed
 from htaflow.model.integer.layers.base import Layer, Values
 from htaflow.model.integer.layers.concepts import Concepts
 from htaflow.model.integer.layers.dense import Dense
 from htaflow.model.integer.layers.encode import FirstLayer
-from htaflow.model.integer.layers.field_types import ill_typed
 from htaflow.model.integer.layers.lookup import Lookup
 from htaflow.model.integer.layers.steps import Accumulate
 from htaflow.model.integer.layers.vote import ArgMax, GroupSum

@@ -5,17 +5,43 @@ limited depth, so that it can be shown and written again.
 """
 
 import json
-import typing
+import re
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, TypeVar, cast
+
+import msgspec
 
 from htaflow.model.support.errors import BadInputError, abbreviate
+
+Result = TypeVar("Result")
+"""What a file holds: one of the types stated here, or ``Object``."""
+
+Object = dict[str, Any]
+"""An object of which nothing is known but that it is plain."""
 
 MAX_DEPTH = 20
 """Lists and objects in one another, at most."""
 
 _LARGEST = 1e100
 _AGAIN = "delete it and run its step again"
+
+
+class Epoch(TypedDict):
+    """One epoch of training."""
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+
+
+class LoggedEpoch(TypedDict, total=False):
+    """One epoch in ``train.json``: an earlier version may have kept less."""
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
 
 
 class Training(TypedDict):
@@ -32,9 +58,38 @@ class Training(TypedDict):
     epochs: NotRequired[int]
     network: NotRequired[str]
     classes: NotRequired[list[str]]
-    history: NotRequired[list[dict[str, float]]]
+    history: NotRequired[list[LoggedEpoch]]
     seconds: NotRequired[float]
     versions: NotRequired[dict[str, str]]
+    train_frames: NotRequired[int]
+    features: NotRequired[int]
+    test_digest: NotRequired[str]
+    inputs: NotRequired[str]
+
+
+class ImportAccuracy(TypedDict):
+    """In percent, of the imported network and of the graph that it was made from."""
+
+    golden: float
+    graph: float
+
+
+class ImportFacts(TypedDict):
+    """``import.json``."""
+
+    file: str
+    network: str
+    frames: int
+    classes_that_differ: int | None
+    results_that_differ: int
+    by_rounding: int
+    left_out: list[str]
+    accuracy: ImportAccuracy | None
+    sha256: NotRequired[str]
+    input: NotRequired[dict[str, Any]]
+    output: NotRequired[dict[str, list[float]]]
+    nodes: NotRequired[dict[str, str]]
+    first_difference: NotRequired[dict[str, Any] | None]
 
 
 class Classes(TypedDict):
@@ -263,15 +318,6 @@ class Built(TypedDict):
     diagnostics: NotRequired[list[ToolMessage]]
 
 
-class Epoch(TypedDict):
-    """One epoch of training."""
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    test_accuracy: float
-
-
 class CheckpointHeader(TypedDict):
     """The header of a checkpoint."""
 
@@ -281,7 +327,7 @@ class CheckpointHeader(TypedDict):
     history: list[Epoch]
 
 
-def read_json(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any] | None:
+def read_json(path: Path, kind: type[Result]) -> Result | None:
     """Return the JSON object at ``path``, of the type ``kind``; ``None`` if there is no file.
 
     Raises ``BadInputError`` that says what is wrong and where if it is no such object.
@@ -294,7 +340,7 @@ def read_json(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any] | None:
         raise BadInputError(f"{path}: {error}; {_AGAIN}") from None
 
 
-def parse_json(text: str, kind: Any = dict[str, Any]) -> dict[str, Any]:
+def parse_json(text: str, kind: type[Result]) -> Result:
     """Return the JSON object in ``text``. Raises ``ValueError`` in words if it is none of ``kind``.
 
     Constants of JavaScript such as NaN are refused.
@@ -308,53 +354,32 @@ def parse_json(text: str, kind: Any = dict[str, Any]) -> dict[str, Any]:
     wrong = _not_plain(value) or misfit(value, kind)
     if wrong is not None:
         raise ValueError(wrong)
-    return value
+    return cast(Result, value)
 
 
-def misfit(value: object, kind: Any, where: str = "") -> str | None:
+def misfit(value: object, kind: Any) -> str | None:
     """Return in words what of a decoded ``value`` is not of the type ``kind``; ``None`` if it fits.
 
-    ``kind`` is a ``TypedDict``, a union, a list or dictionary of some kind, or a plain type. An
-    integer is a float too, but a bool is no integer. ``where`` names the value.
+    An integer is a float too, but a bool is no integer. An object may have more keys.
     """
-    if kind is Any:
-        return None
-    if typing.is_typeddict(kind):
-        return _misfit_object(value, kind, where)
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    if origin is dict and isinstance(value, dict):
-        inner = ((f"{where}.{key}", item, parts[1]) for key, item in value.items())
-    elif origin is list and isinstance(value, list):
-        inner = ((f"{where}[{index}]", item, parts[0]) for index, item in enumerate(value))
-    elif origin is not None and origin not in (dict, list):
-        if any(misfit(value, part, where) is None for part in parts):
-            return None
-        return _wrong(value, where)
-    elif origin is None and (type(value) is kind or (kind is float and type(value) is int)):
-        return None
-    else:
-        return _wrong(value, where)
-    found = (misfit(item, part, place) for place, item, part in inner)
-    return next((wrong for wrong in found if wrong is not None), None)
-
-
-def _misfit_object(value: object, kind: Any, where: str) -> str | None:
-    if not isinstance(value, dict):
-        return _wrong(value, where)
-    for key, hint in typing.get_type_hints(kind).items():
-        if key in value:
-            wrong = misfit(value[key], hint, f"{where}.{key}")
-            if wrong is not None:
-                return wrong
-        elif key in kind.__required_keys__:
-            return f"it lacks '{f'{where}.{key}'.lstrip('.')}'"
+    try:
+        msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        found = _VALIDATION.fullmatch(str(error))
+        if found is None:
+            return str(error)
+        place = (found["place"] or "").removeprefix("$").lstrip(".")
+        if found["missing"]:
+            return f"it lacks '{f'{place}.' if place else ''}{found['missing']}'"
+        return f"its '{place}' has the wrong type: expected {found['wanted']}, got {found['got']}"
     return None
 
 
-def _wrong(value: object, where: str) -> str:
-    plain = value if isinstance(value, str | int | float | None) else type(value).__name__
-    entry = abbreviate(where.lstrip("."), 80)[1:-1]
-    return f"its '{entry}' is {abbreviate(plain)}, which makes no sense"
+_VALIDATION = re.compile(
+    r"(?:Object missing required field `(?P<missing>[^`]*)`"
+    r"|Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`)(?: - at `(?P<place>[^`]*)`)?"
+)
+"""What msgspec says of a value that does not fit."""
 
 
 def _not_plain(value: object) -> str | None:

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from htaflow.model.nn.block import require_finite
 from htaflow.model.support.errors import BadInputError, abbreviate
 from htaflow.model.support.files import write_atomic
-from htaflow.model.support.results import CheckpointHeader, parse_json
+from htaflow.model.support.results import CheckpointHeader, Epoch, parse_json
 
 _ENTRY = "htaflow-checkpoint"
 _MODEL, _OPTIMIZER = "model.", "optimizer."
@@ -40,7 +40,7 @@ class Progressed:
 
     epochs: int
     seconds: float
-    history: list[dict[str, Any]]
+    history: list[Epoch]
 
 
 def save_checkpoint(
@@ -107,7 +107,7 @@ AFRESH = "use another folder, or start afresh with --restart (resume=False)"
 """What to do about a checkpoint that cannot be continued."""
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[CheckpointHeader, dict[str, Tensor]]:
     """Return the header's entry and the tensors of a checkpoint. Raises ``BadInputError``."""
     try:
         with safe_open(path, framework="pt") as file:

@@ -28,6 +28,7 @@ from htaflow.model.nn.integer_linear import IntegerLinear
 from htaflow.model.nn.network import BinaryNetwork, Mode
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.progress import Progress, silent
+from htaflow.model.support.results import Epoch
 from htaflow.model.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from htaflow.model.training.drop_and_grow import ROUNDS_PER_EPOCH, SAMPLE_FRAMES, rewire, share_now
 from htaflow.model.training.recipe import Recipe
@@ -110,12 +111,12 @@ def fit(
             losses += loss.item()
             right += int((scores.argmax(dim=1) == labels).sum())
             seen += len(labels)
-        entry = {
-            "epoch": epoch + 1,
-            "loss": losses / len(batches),
-            "train_accuracy": right / seen,
-            "test_accuracy": accuracy(model, x_test, y_test),
-        }
+        entry = Epoch(
+            epoch=epoch + 1,
+            loss=losses / len(batches),
+            train_accuracy=right / seen,
+            test_accuracy=accuracy(model, x_test, y_test),
+        )
         seconds = done.seconds + time.monotonic() - begun
         done = Progressed(epoch + 1, seconds, [*done.history, entry])
         save_checkpoint(checkpoint, configuration, done, model, optimizer)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from htaflow.model.support.arguments import checked
 from htaflow.model.support.errors import BadInputError, did_you_mean
 from htaflow.model.support.files import digest, locked_folder, to_json, write_json, write_together
 from htaflow.model.support.progress import Progress, silent
-from htaflow.model.support.results import Training, read_json
+from htaflow.model.support.results import Epoch, LoggedEpoch, Object, Training, read_json
 from htaflow.model.training.assemble import build_model, refine_model
 from htaflow.model.training.fit import accuracy, calibrate, encode, fit
 from htaflow.model.training.recipe import Recipe, described, network_name, refined_recipe
@@ -54,7 +54,7 @@ def train(
     resume: bool = True,
     options: DataOptions = _AS_IS,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> Training:
     """Train, lower and prove a model; write ``network.safetensors``, ``test.npz``, ``train.json``.
 
     If names, units or an image's shape are known of the features, ``features.json`` has them (see
@@ -152,7 +152,7 @@ class _Fitted:
     model: BinaryNetwork
     recipe: Recipe
     x_train: Tensor
-    history: list[dict[str, Any]]
+    history: list[Epoch]
     seconds: float
 
 
@@ -165,7 +165,7 @@ class _Lowered:
     exemplars: Exemplars | None
 
 
-def _train(task: _Task, *, resume: bool) -> dict[str, Any]:
+def _train(task: _Task, *, resume: bool) -> Training:
     """Do what :func:`train` says, with the run directory held for it alone."""
     if resume:
         stored = _stored(task.out, task.inputs)
@@ -222,7 +222,7 @@ def _fit(task: _Task) -> _Fitted:
             configuration=settings,
             progress=task.progress,
         )
-    later = [{**entry, "epoch": entry["epoch"] + epochs} for entry in refined.history]
+    later = [Epoch(**{**entry, "epoch": entry["epoch"] + epochs}) for entry in refined.history]
     seconds = done.seconds + refined.seconds
     return _Fitted(trained, recipe, x_train, done.history + later, seconds)
 
@@ -246,7 +246,7 @@ def _lower(task: _Task, fitted: _Fitted) -> _Lowered:
     return _Lowered(network, {"float": own, "hard": hard, "golden": golden}, exemplars)
 
 
-def _write(task: _Task, fitted: _Fitted, lowered: _Lowered) -> dict[str, Any]:
+def _write(task: _Task, fitted: _Fitted, lowered: _Lowered) -> Training:
     """Write the run's files, all together, and remove those of a network before."""
     out, dataset, network = task.out, task.dataset, lowered.network
     test_set = _test_set(dataset)
@@ -267,7 +267,7 @@ def _write(task: _Task, fitted: _Fitted, lowered: _Lowered) -> dict[str, Any]:
     return result
 
 
-def _result(task: _Task, fitted: _Fitted, lowered: _Lowered, test_digest: str) -> dict[str, Any]:
+def _result(task: _Task, fitted: _Fitted, lowered: _Lowered, test_digest: str) -> Training:
     """Return what ``train.json`` holds."""
     recipe, dataset, settings = fitted.recipe, task.dataset, task.configuration
     return {
@@ -284,7 +284,7 @@ def _result(task: _Task, fitted: _Fitted, lowered: _Lowered, test_digest: str) -
         "test_frames": len(dataset.x_test),
         "features": dataset.features,
         "classes": list(dataset.classes),
-        "history": fitted.history,
+        "history": cast(list[LoggedEpoch], fitted.history),
         "seconds": round(fitted.seconds, 3),
         "versions": settings["versions"],
         "test_digest": test_digest,
@@ -295,7 +295,7 @@ def _result(task: _Task, fitted: _Fitted, lowered: _Lowered, test_digest: str) -
 def _refuse_another(out: Path, wanted: dict[str, Any]) -> None:
     """Raise ``BadInputError`` if ``out`` holds the network of another training than ``wanted``."""
     try:
-        stored = read_json(out / "train.json", Training) or {}
+        stored = read_json(out / "train.json", Object) or {}
     except (OSError, BadInputError):
         return
     for key, value in wanted.items():
@@ -314,7 +314,7 @@ def _write_features(out: Path, dataset: Dataset, network: str) -> None:
         path.unlink(missing_ok=True)
         return
     try:
-        if read_json(path) == facts:
+        if read_json(path, Object) == facts:
             return
     except BadInputError:
         pass  # it is damaged, and replaced
@@ -349,7 +349,7 @@ def _test_set(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _stored(out: Path, inputs: str) -> dict[str, Any] | None:
+def _stored(out: Path, inputs: str) -> Training | None:
     """Return the result in ``out`` if it came from ``inputs`` and its files are as written."""
     try:
         result = read_json(out / "train.json", Training)

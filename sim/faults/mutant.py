@@ -6,7 +6,7 @@ Kinds of faults, each of the network's layers and each of the core's parts take 
 few faults already show all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class HardwareOptions:
     depth: float | None
 
     @classmethod
-    def of(cls, network: Network, interface: dict[str, Any], verilog: str) -> "HardwareOptions":
+    def of(cls, network: Network, interface: Mapping[str, Any], verilog: str) -> "HardwareOptions":
         """Return the design that ``rtl/top.json`` and ``rtl/top.v`` are of."""
         concepts = None if network.concepts is None else network.concepts.name
         registered = [

@@ -34,6 +34,7 @@ from htaflow.model.integer.network import (
     Layer,
     Lookup,
     MaxPool2d,
+    Scale,
     Spiking,
     Steps,
     SumPool2d,
@@ -114,7 +115,7 @@ def _none(layer: Layer) -> tuple[str, ...]:
     return ()
 
 
-for _type in (Dense, Lookup, Convolution, Threshold, Spiking):
+for _type in (Dense, Lookup, Convolution, Threshold, Scale, Spiking):
     logic_kinds.register(_type)(_none)
 
 

@@ -13,6 +13,7 @@ from htaflow.model.integer.file import save_network
 from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
 from htaflow.model.run_directory import Run, read_result
 from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.results import Object
 
 
 def scoring_network(threshold: int = 8) -> Network:
@@ -42,7 +43,7 @@ def test_a_file_becomes_a_run_with_the_network_in_it(tmp_path: Path, file: Path)
     interface = convert(file, run.path)
     assert run.network.read_bytes() == file.read_bytes()
     assert "module top(" in run.verilog.read_text()
-    assert read_result(run.interface) == interface
+    assert read_result(run.interface, Object) == interface
     assert interface["digest"] == scoring_network().digest
     assert interface["beats"] == 1
 

@@ -26,7 +26,8 @@ from conftest import write_run
 from networks import random_network
 
 from htaflow.flows.build.area import count_area
-from htaflow.flows.build.build import build, work_folder
+from htaflow.flows.build.build import build
+from htaflow.flows.build.folders import work_folder
 from htaflow.flows.convert import convert
 from htaflow.flows.explain import explain
 from htaflow.flows.report.report import report

@@ -18,7 +18,7 @@ import numpy as np
 import networks
 from chains import random_chain
 from htaflow.flows.boards.board import load_board
-from htaflow.flows.build.build import _design
+from htaflow.flows.build.design import board_design
 from htaflow.flows.convert import convert
 from htaflow.hw.logic.target import find_target
 from htaflow.hw.verilog import generate
@@ -41,7 +41,7 @@ print(digest(Path("run/network.safetensors").read_bytes()))
 convert(Path("run"))
 print(digest(Path("run/rtl/top.v").read_bytes()), Path("run/rtl/top.json").read_text())
 for board, clock in (("icebreaker", None), ("ulx3s-25f", 60)):
-    print(digest(_design(made[0], load_board(board).with_clock(clock), None, None)[0]))
+    print(digest(board_design(made[0], load_board(board).with_clock(clock), None, None)[0]))
 """
 
 

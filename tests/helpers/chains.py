@@ -13,6 +13,7 @@ from networks import (
     random_dense,
     random_encode,
     random_lookup,
+    random_scale,
     random_spiking,
     random_threshold,
     random_windowed,
@@ -82,6 +83,9 @@ class Chain:
             self._add_threshold()
 
     def _add_threshold(self) -> None:
+        if self.choices.chance(0.3):
+            name, channels = self._name("scale"), self.values.shape[0]
+            self.layers.append(random_scale(self.choices.rng, name, channels))
         name = self._name("level")
         self.layers.append(random_threshold(self.choices.rng, name, self.values, self.choices))
 

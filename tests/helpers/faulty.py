@@ -23,6 +23,7 @@ from pathlib import Path
 
 import htaflow.hw.verilog  # noqa: F401  (imported once, before the processes are forked)
 from htaflow.flows.build.build import build
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.convert import convert
 from htaflow.flows.report.report import report
 from htaflow.model.support.errors import DoesNotFitError, HtaflowError
@@ -35,7 +36,7 @@ def build_too_slow(run: Path) -> None:
     """Build what misses its clock, and so replaces nothing."""
     os.environ["FAKE_SPEEDS"] = '{"2": 10}'
     with contextlib.suppress(DoesNotFitError):
-        build(run, "icebreaker", seed=2)
+        build(run, "icebreaker", BuildOptions(seed=2))
 
 
 STEPS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
@@ -43,7 +44,7 @@ STEPS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "convert": (convert, lambda run: convert(run, bus_bits=8)),
     "build": (
         lambda run: build(run, "icebreaker"),
-        lambda run: build(run, "icebreaker", seed=2),
+        lambda run: build(run, "icebreaker", BuildOptions(seed=2)),
     ),
     "slow build": (lambda run: build(run, "icebreaker"), build_too_slow),
     "report": (lambda run: (report(run), convert(run)), report),

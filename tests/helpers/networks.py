@@ -23,6 +23,7 @@ from htaflow.model.integer.network import (
     MaxPool2d,
     Network,
     Quantise,
+    Scale,
     Spiking,
     Steps,
     SumPool2d,
@@ -136,6 +137,12 @@ def random_threshold(
     low, high = np.full(rows, values.low), np.full(rows, values.high)
     thresholds = random_levels(rng, low, high, levels)
     return Threshold(name, thresholds[:, 0] if levels == 1 else thresholds)
+
+
+def random_scale(rng: np.random.Generator, name: str, channels: int) -> Scale:
+    """Multipliers and offsets of either sign, a few bits each."""
+    multipliers = rng.integers(1, 12, channels) * rng.choice((-1, 1), channels)
+    return Scale(name, multipliers, rng.integers(-20, 20, channels))
 
 
 def random_lookup(
@@ -255,7 +262,7 @@ def random_windowed(
     if kind == "tables" and image.is_bits:
         tables = random_lookup(rng, name, bits, channels, choices.pick(range(1, 5)))
         return LookupConv2d(name, kernel, tables.source, tables.tables, **geometry)
-    groups = image.shape[0] if choices.chance(0.2) else 1
+    groups = image.shape[0] if levels and choices.chance(0.2) else 1
     dense = random_dense(
         rng,
         name,
@@ -333,6 +340,7 @@ def random_level_network(rng: np.random.Generator) -> Network:
     layers.append(conv("conv1", 4, 3, groups=2, padding=(1, 0), pad_bit=5))
     layers.append(MaxPool2d("largest", (2, 1), stride=(1, 1)))
     layers.append(replace(conv("conv2", 2, 1), thresholds=None))
+    layers.append(random_scale(rng, "scale", values().shape[0]))
     layers.append(random_threshold(rng, "level", values(), Choices(rng)))
     layers.append(SumPool2d("total", (2, 1), stride=(1, 1)))
     layers.append(Flatten("flat"))

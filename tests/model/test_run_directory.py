@@ -7,6 +7,7 @@ import pytest
 from htaflow.model.run_directory import Run, read_result, source_digest, unchanged
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.files import write_json
+from htaflow.model.support.results import Object
 
 
 def test_naming_a_run_creates_nothing(tmp_path: Path) -> None:
@@ -68,25 +69,25 @@ def test_a_whole_test_set_is_read(tmp_path: Path) -> None:
 
 def test_a_result_is_absent_read_or_refused(tmp_path: Path) -> None:
     file = tmp_path / "rtl.json"
-    assert read_result(file) is None
+    assert read_result(file, Object) is None
     write_json(file, {"frames": 3})
-    assert read_result(file) == {"frames": 3}
+    assert read_result(file, Object) == {"frames": 3}
     for damaged in ("", "{", "[1]"):
         file.write_text(damaged)
         with pytest.raises(BadInputError, match="delete it and run its step again"):
-            read_result(file)
+            read_result(file, Object)
 
 
 def test_a_step_is_unchanged_only_with_the_same_inputs_and_all_outputs(tmp_path: Path) -> None:
     result, output = tmp_path / "top.json", tmp_path / "top.v"
-    assert unchanged(result, "a", [output]) is None
+    assert unchanged(result, "a", Object, [output]) is None
     write_json(result, {"inputs": "a"})
-    assert unchanged(result, "a", [output]) is None
+    assert unchanged(result, "a", Object, [output]) is None
     output.touch()
-    assert unchanged(result, "a", [output]) == {"inputs": "a"}
-    assert unchanged(result, "b", [output]) is None
+    assert unchanged(result, "a", Object, [output]) == {"inputs": "a"}
+    assert unchanged(result, "b", Object, [output]) is None
     result.write_text("{")
-    assert unchanged(result, "a", [output]) is None
+    assert unchanged(result, "a", Object, [output]) is None
 
 
 def test_sources_have_a_stable_digest() -> None:

@@ -16,6 +16,7 @@ from htaflow.model.integer.network import (
     GroupSum,
     Layer,
     Lookup,
+    Scale,
     Threshold,
     Values,
 )
@@ -57,8 +58,9 @@ def _(layer: Layer, prover: Prover, values: Values, proof: LayerProof) -> None:
     prove_stage(layer, prover, values, proof, widths=widths, registers=registers)
 
 
-@prove_layer.register
-def _(layer: Threshold, prover: Prover, values: Values, proof: LayerProof) -> None:
+@prove_layer.register(Threshold)
+@prove_layer.register(Scale)
+def _(layer: Threshold | Scale, prover: Prover, values: Values, proof: LayerProof) -> None:
     """Of an image, each pixel alone, in a transfer of its own."""
     pixel = values.pixel
     widths = [layer.output(pixel).width] * pixel.count

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +95,7 @@ class Levels:
             else:
                 assert isinstance(step, Affine)
                 scale, offset = affine_of((Affine(scale, offset), step))
+        self._constant = low == high  # one level that is never reached
         self.first, self.count = int(low), max(1, int(high - low))
         self._scale, self._offset = scale, offset
         self._turned = [False] * self.size
@@ -103,7 +104,7 @@ class Levels:
             signs = {_sign(_between(tensor, pool, at), channel) for pool in tensor.pools} - {0}
             if len(signs) > 1:
                 raise Unsupported("it pools what rises, and again what falls", "pool once")
-            self._turned[channel] = signs == {-1}
+            self._turned[channel] = signs == {-1} and not self._constant
 
     @property
     def affine(self) -> Affine:
@@ -134,6 +135,8 @@ class Levels:
 
     def bounds(self, channel: int) -> list[Bound | bool]:
         """Return for which integers each level, 1 and up, is reached."""
+        if self._constant:
+            return [False]
         found: list[Bound | bool] = []
         for k in range(1, self.count + 1):
             if not self._turned[channel]:
@@ -162,9 +165,8 @@ def _clamped(
             ends.append(None if end is None or a == 0 else (end - b) / a)
         if a < 0:
             ends.reverse()
-        least = low if ends[0] is None else max(low, ends[0])
-        most = high if ends[1] is None else min(high, ends[1])
-        found.add((least, most))
+        within = Clamp(*ends)
+        found.add((within.forth(low, channel), within.forth(high, channel)))
     if len(found) > 1 or any(end.denominator != 1 for pair in found for end in pair):
         raise Unsupported(
             "it clips between two levels of its quantiser", "clip at a level, or before quantising"
@@ -333,7 +335,7 @@ class Builder:
             weighted[silent, 0] = 1
         found_scale = tuple(_ZERO if silent[o] else each(scale, o) * unit for o in outputs)
         found_offset = tuple(each(scale, o) * each(shift, o) + each(bias, o) for o in outputs)
-        inputs_kind = "bipolar" if bipolar else "unipolar"
+        inputs_kind: Literal["bipolar", "unipolar"] = "bipolar" if bipolar else "unipolar"
         if kernel is None:
             self._flatten()
             self._add(Dense(self._name("dense"), weighted, None, inputs_kind))
@@ -366,6 +368,15 @@ class Builder:
         tensor = self.settle(tensor)
         self._flatten()
         return replace(tensor, source=len(self.layers))
+
+    @property
+    def ends(self) -> list[tuple[int, int]]:
+        """The least and the largest of each of the flat integers that the last layer yields."""
+        layer, values = self.layers[-1], self.values
+        if isinstance(layer, Dense) and layer.thresholds is None:
+            low, high = layer.bounds_up_to(self._fed.high)
+            return list(zip(low.tolist(), high.tolist(), strict=True))
+        return [(values.low, values.high)] * values.count
 
     def append(self, layer: Layer) -> None:
         """Add a last layer."""
@@ -531,6 +542,13 @@ class Builder:
                 if 2 * rows.shape[1] <= MAX_LEVELS:
                     doubled = np.repeat(rows, 2, axis=1)
                     self.layers[at] = replace(layer, thresholds=doubled)
+                    names = {each.name for each in self.layers[at:]}
+                    self.taps = [
+                        replace(tap, scale=tuple(one / 2 for one in tap.scale))
+                        if tap.layer in names
+                        else tap
+                        for tap in self.taps
+                    ]
                     return
                 break
             if not isinstance(layer, MaxPool2d | Unflatten | Flatten):

@@ -45,6 +45,8 @@ class Execution:
         self._shape = graph.shapes[graph.input][1:]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Its optimiser rounds: it quantises what is multiplied with quantised weights.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         model = _standard(graph, self.names)
         try:
             self._session = onnxruntime.InferenceSession(

@@ -12,28 +12,14 @@ import numpy.typing as npt
 
 from htaflow.model.importers.onnx.builder import Builder, Tap
 from htaflow.model.importers.onnx.exact import Numbers
+from htaflow.model.importers.onnx.feature import InputScale
 from htaflow.model.importers.onnx.graph import Graph, Node, read_graph
 from htaflow.model.importers.onnx.nodes import HANDLERS, State, Value
+from htaflow.model.importers.onnx.scores import scores_layer
 from htaflow.model.importers.onnx.tensor import Constant, Tensor, Unsupported, affine_of
 from htaflow.model.integer.network import ArgMax, Network
 from htaflow.model.integer.problems import Problem, describe_problems, find_problems, is_name
 from htaflow.model.support.errors import BadInputError, did_you_mean
-
-
-@dataclass(frozen=True)
-class InputScale:
-    """What a feature stands for: ``value = scale * feature + offset``.
-
-    Attributes:
-        scale, offset: exact.
-        bits: of a feature.
-        signed: whether features are signed.
-    """
-
-    scale: Fraction = Fraction(1)
-    offset: Fraction = Fraction(0)
-    bits: int = 8
-    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +36,7 @@ class Imported:
         left_out: operators at the end of the graph that the network has not, such as Softmax.
         taps: where tensors of the graph are in the network, in order.
         edges: the exact thresholds of layers, as floats, ``[rows, levels]``.
+        slack: by how much a score may be off; its order among the classes is exact.
     """
 
     network: Network
@@ -61,6 +48,7 @@ class Imported:
     left_out: tuple[str, ...]
     taps: tuple[Tap, ...]
     edges: Mapping[str, npt.NDArray[np.float64]]
+    slack: float = 0.0
 
 
 def from_onnx(
@@ -131,8 +119,12 @@ def _import(graph: Graph, feature: InputScale, name: str) -> tuple[Imported | No
         builder.tensor = graph.output
         result = builder.finish(result)
         scale, offset = affine_of(result.steps)
+        slack = 0.0
         if len(result.shape) == 1 and result.shape[0] > 1 and not builder.values.is_bits:
-            _check_order(scale, offset)
+            ends = builder.ends
+            scaled, scale, offset, slack = scores_layer("scale", scale, offset, ends)
+            if scaled is not None:
+                builder.append(scaled)
             builder.append(ArgMax("argmax"))
     except Unsupported as error:
         return None, [Problem("output", error.what, error.fix)]
@@ -154,6 +146,7 @@ def _import(graph: Graph, feature: InputScale, name: str) -> tuple[Imported | No
             tuple(state.final),
             tuple(builder.taps),
             dict(builder.edges),
+            slack,
         ),
         [],
     )
@@ -171,15 +164,6 @@ def _output(state: State, node: Node, values: Mapping[str, Value | None]) -> Val
     if any(one and values.get(one) is None for one in node.inputs):
         return None
     return handler(state, node, inputs)
-
-
-def _check_order(scale: Numbers, offset: Numbers) -> None:
-    """Raise ``Unsupported`` unless the largest number is the largest of the graph's scores."""
-    if len(set(scale)) > 1 or len(set(offset)) > 1 or scale[0] <= 0:
-        raise Unsupported(
-            "its scores have different scales or biases, so integers do not compare as they do",
-            "end with one scale for all classes, without bias",
-        )
 
 
 def _node(layer: str, builder: Builder) -> str:

@@ -23,6 +23,7 @@ from htaflow.model.importers.onnx.steps import (
     Count,
     Round,
     Sign,
+    Staircase,
     Step,
 )
 from htaflow.model.importers.onnx.tensor import Constant, Pool, Tensor, Unsupported
@@ -101,7 +102,7 @@ def _by_channel(constant: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
     by_channel = whole.reshape(tensor.channels, -1)
     if not (by_channel == by_channel[:, :1]).all():
         raise Unsupported("a constant differs between pixels", "use one number a channel")
-    return by_channel[:, 0]
+    return np.asarray(by_channel[:, 0])
 
 
 def _step(tensor: Tensor, step: Step) -> Tensor:
@@ -380,6 +381,9 @@ def _reshape(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
         shape = (shape[0], 1, shape[1])
     if len(shape) not in (1, 3):
         raise Unsupported(f"its output has shape {list(shape)}", "use features or an image")
+    quantised = any(isinstance(step, Staircase) for step in tensor.steps)
+    if shape != tensor.shape and (tensor.pools or (quantised and len(tensor.shape) > 1)):
+        tensor = state.builder.settle(tensor)  # while it is an image
     return tensor.reshaped(shape)
 
 
@@ -528,3 +532,12 @@ def _average_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> V
 @_handles("ArgMax", "TopK", limits="at the end: the class")
 def _arg_max(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
     return _tensor(inputs[0])
+
+
+def node_table() -> str:
+    """Return the operators that are understood and their limits, as rows of Markdown."""
+    by_limits: dict[tuple[Handler, str], list[str]] = {}
+    for op, handler in HANDLERS.items():
+        by_limits.setdefault((handler, LIMITS[op]), []).append(op)
+    rows = ((", ".join(f"`{op}`" for op in ops), limits) for (_, limits), ops in by_limits.items())
+    return "".join(f"| {ops} | {limits} |\n" for ops, limits in sorted(rows))

@@ -6,6 +6,7 @@ import pytest
 
 from htaflow.flows.boards.board import load_board
 from htaflow.flows.build.build import build
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.build.reproduce import rebuild
 from htaflow.flows.build.route import read_report, shrink_floorplan
 from htaflow.flows.build.synth import count_carries
@@ -22,7 +23,7 @@ def names(folder: Path) -> set[str]:
 
 def test_a_build_for_ice40(run, fake):
     said: list[str] = []
-    report = build(run, "icebreaker", seed=3, progress=said.append)
+    report = build(run, "icebreaker", BuildOptions(seed=3), progress=said.append)
     folder = run / "boards" / "icebreaker"
     assert json.loads((folder / "report.json").read_text()) == report
     expected = {
@@ -87,10 +88,10 @@ def test_what_has_not_changed_is_not_built_again(run, fake):
     assert build(run, "icebreaker", progress=said.append) == report
     assert said == ["build icebreaker: unchanged"]
     assert len(fake.calls) == 3
-    build(run, "icebreaker", seed=2)
+    build(run, "icebreaker", BuildOptions(seed=2))
     assert len(fake.calls) == 6
     (run / "boards" / "icebreaker" / "top.bin").write_text("other")
-    build(run, "icebreaker", seed=2)
+    build(run, "icebreaker", BuildOptions(seed=2))
     assert len(fake.calls) == 9
 
 
@@ -102,7 +103,7 @@ def kept(run: Path) -> str:
 def test_of_several_seeds_the_fastest_is_kept(run, fake):
     fake.run_at({1: 20, 2: 31, 3: None, 4: 25})
     said: list[str] = []
-    report = build(run, "icebreaker", seeds=4, progress=said.append)
+    report = build(run, "icebreaker", BuildOptions(seeds=4), progress=said.append)
     assert (report["seed"], report["fmax_mhz"], report["met"]) == (2, 31, True)
     assert report["fmax_by_seed"] == {"1": 20, "2": 31, "4": 25}
     assert list(report["failed_seeds"]) == ["3"]
@@ -116,25 +117,25 @@ def test_of_several_seeds_the_fastest_is_kept(run, fake):
 
 def test_seeds_that_were_routed_are_not_routed_again(run, fake):
     fake.run_at({1: 20, 2: 31, 3: 25, 4: 40})
-    build(run, "icebreaker", seeds=2)
-    assert build(run, "icebreaker", seeds=2)["seed"] == 2
+    build(run, "icebreaker", BuildOptions(seeds=2))
+    assert build(run, "icebreaker", BuildOptions(seeds=2))["seed"] == 2
     assert fake.routed == [1, 2]
-    report = build(run, "icebreaker", seeds=3)
+    report = build(run, "icebreaker", BuildOptions(seeds=3))
     assert fake.routed == [1, 2, 3]
     assert (report["seed"], list(report["fmax_by_seed"])) == (2, ["1", "2", "3"])
     assert kept(run) == "routed with seed 2"
     # One that is not the best, asked for by itself, has to be made again.
-    assert build(run, "icebreaker", seed=3)["seed"] == 3
+    assert build(run, "icebreaker", BuildOptions(seed=3))["seed"] == 3
     assert fake.routed == [1, 2, 3, 3]
     assert kept(run) == "routed with seed 3"
-    assert build(run, "icebreaker", seeds=4)["seed"] == 4
+    assert build(run, "icebreaker", BuildOptions(seeds=4))["seed"] == 4
     assert fake.routed == [1, 2, 3, 3, 4]
 
 
 def test_of_seeds_that_are_equally_fast_the_first_is_kept(run, fake):
-    build(run, "icebreaker", seed=3)
-    assert build(run, "icebreaker", seeds=3)["seed"] == 1
-    assert build(run, "icebreaker", seeds=3)["seed"] == 1
+    build(run, "icebreaker", BuildOptions(seed=3))
+    assert build(run, "icebreaker", BuildOptions(seeds=3))["seed"] == 1
+    assert build(run, "icebreaker", BuildOptions(seeds=3))["seed"] == 1
     assert fake.routed == [3, 1, 2]
 
 
@@ -145,17 +146,17 @@ def test_an_interruption_keeps_the_seeds_that_were_done(run, fake):
 
     fake.run_at({1: 20, 2: 31})
     with pytest.raises(KeyboardInterrupt):
-        build(run, "icebreaker", seeds=3, progress=interrupt)
+        build(run, "icebreaker", BuildOptions(seeds=3), progress=interrupt)
     assert names(run / "boards") == {"icebreaker"}
     assert kept(run) == "routed with seed 2"
-    build(run, "icebreaker", seeds=3)
+    build(run, "icebreaker", BuildOptions(seeds=3))
     assert fake.routed == [1, 2, 3]
 
 
 def test_seeds_that_are_all_too_slow_or_fail(run, fake):
     fake.run_at({1: 10, 2: 11, 3: None})
     with pytest.raises(DoesNotFitError, match=r"reaches 11.0 MHz.*this was seed 2"):
-        build(run, "icebreaker", seeds=3)
+        build(run, "icebreaker", BuildOptions(seeds=3))
     report = json.loads((run / "boards" / "icebreaker" / "report.json").read_text())
     assert report["fmax_by_seed"] == {"1": 10, "2": 11}
     assert (report["met"], report["bitstream"], list(report["failed_seeds"])) == (
@@ -165,14 +166,14 @@ def test_seeds_that_are_all_too_slow_or_fail(run, fake):
     )
     fake.run_at({5: None, 6: None})
     with pytest.raises(DoesNotFitError, match="cannot be placed and routed"):
-        build(run, "icebreaker", seed=5, seeds=2)
+        build(run, "icebreaker", BuildOptions(seed=5, seeds=2))
     assert names(run / "boards") == {"icebreaker", "icebreaker.failed"}
 
 
 def test_what_no_seed_can_help_ends_at_once(run, fake):
     fake.break_("nextpnr-ice40:large")
     with pytest.raises(DoesNotFitError, match="too large"):
-        build(run, "icebreaker", seeds=3)
+        build(run, "icebreaker", BuildOptions(seeds=3))
     assert fake.routed == [1]
 
 
@@ -190,13 +191,13 @@ def test_what_no_seed_can_help_ends_at_once(run, fake):
 )
 def test_bad_options_are_refused_before_anything_is_written(run, fake, options, message):
     with pytest.raises(BadInputError, match=message):
-        build(run, "icebreaker", **options)
+        build(run, "icebreaker", BuildOptions(**options))
     assert names(run) == {"network.safetensors"}
 
 
 def test_a_clock_made_by_the_pll(run, fake):
     fake.run_at({1: 81.5})
-    report = build(run, "ulx3s-25f", clock_mhz=80)
+    report = build(run, "ulx3s-25f", BuildOptions(clock_mhz=80))
     assert (report["oscillator_mhz"], report["clock_mhz"], report["met"]) == (25, 80, True)
     assert report["depth"] == 9.5
     assert report["core_throughput_fps"] == round(80e6 / report["interval_cycles"], 1)
@@ -205,8 +206,8 @@ def test_a_clock_made_by_the_pll(run, fake):
     assert 'FREQUENCY PORT "clk" 25 MHZ' in (folder / "pins.lpf").read_text()
     assert "--freq 80" in shlex.join(fake.calls[1])
     with pytest.raises(DoesNotFitError, match=r"81.5 MHz, its clock is 90 MHz.*a lower --clock"):
-        build(run, "ulx3s-25f", clock_mhz=90)
-    assert not build(run, "ulx3s-25f", clock_mhz=25)["clock_mhz"] > 25
+        build(run, "ulx3s-25f", BuildOptions(clock_mhz=90))
+    assert not build(run, "ulx3s-25f", BuildOptions(clock_mhz=25))["clock_mhz"] > 25
     assert "EHXPLLL" not in (folder / "board.v").read_text()
 
 
@@ -242,7 +243,7 @@ def test_a_network_that_cannot_be_routed(run, fake):
 def test_a_router_that_finds_no_end(run, fake):
     fake.break_("nextpnr-ice40:hang")
     with pytest.raises(DoesNotFitError, match="found no way in time") as caught:
-        build(run, "icebreaker", timeout=5)
+        build(run, "icebreaker", BuildOptions(timeout=5))
     assert "--timeout" in str(caught.value)
 
 
@@ -283,7 +284,7 @@ def test_a_tool_that_fails_is_told_with_its_log_and_leaves_nothing_half_done(
         monkeypatch.setattr("htaflow.flows.tools.tools.LOG_LIMIT", 1 << 19)
     fake.break_(mode)
     with pytest.raises(ToolError) as caught:
-        build(run, "icebreaker", timeout=5 if "hang" in mode else 60)
+        build(run, "icebreaker", BuildOptions(timeout=5 if "hang" in mode else 60))
     text = str(caught.value)
     assert message in text
     assert names(run / "boards") == {"icebreaker.failed"}
@@ -339,31 +340,34 @@ def test_a_failure_keeps_the_build_before_and_a_success_clears_the_failure(run, 
     good = build(run, "icebreaker")
     fake.break_("yosys:crash")
     with pytest.raises(ToolError):
-        build(run, "icebreaker", seed=2)
+        build(run, "icebreaker", BuildOptions(seed=2))
     assert json.loads((run / "boards" / "icebreaker" / "report.json").read_text()) == good
     fake.break_("")
-    build(run, "icebreaker", seed=2)
+    build(run, "icebreaker", BuildOptions(seed=2))
     assert names(run / "boards") == {"icebreaker"}
 
 
 def test_a_clock_that_is_missed_leaves_the_build_before(run, fake):
     fake.run_at({1: 81.5})
-    good = build(run, "ulx3s-25f", clock_mhz=80)
+    good = build(run, "ulx3s-25f", BuildOptions(clock_mhz=80))
     folder, slow = run / "boards" / "ulx3s-25f", run / "boards" / "ulx3s-25f.slow"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for _ in range(2):  # the second time from the stored report
         with pytest.raises(DoesNotFitError, match=r"81.5 MHz.*/ulx3s-25f keeps its earlier build"):
-            build(run, "ulx3s-25f", clock_mhz=90)
+            build(run, "ulx3s-25f", BuildOptions(clock_mhz=90))
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
         assert fake.routed == [1, 1]
     report = json.loads((slow / "report.json").read_text())
     assert (report["met"], report["clock_mhz"], report["bitstream"]) == (False, 90, None)
     assert Run(run).boards == ["ulx3s-25f"]
-    assert build(run, "ulx3s-25f", clock_mhz=80) == good
+    assert build(run, "ulx3s-25f", BuildOptions(clock_mhz=80)) == good
     assert rebuild(run, "ulx3s-25f").options["clock_mhz"] == 80
     # Another seed makes it, and is the build from now on.
     fake.run_at({1: 81.5, 2: 91})
-    assert build(run, "ulx3s-25f", clock_mhz=90, seeds=2)["fmax_by_seed"] == {"1": 81.5, "2": 91}
+    assert build(run, "ulx3s-25f", BuildOptions(clock_mhz=90, seeds=2))["fmax_by_seed"] == {
+        "1": 81.5,
+        "2": 91,
+    }
     assert fake.routed == [1, 1, 1, 2]
     assert names(run / "boards") == {"ulx3s-25f"}
 
@@ -373,13 +377,13 @@ def test_a_seed_that_is_too_slow_leaves_the_one_before(run, fake):
     build(run, "icebreaker")
     for _ in range(2):
         with pytest.raises(DoesNotFitError, match=r"11.0 MHz.*this was seed 3"):
-            build(run, "icebreaker", seed=2, seeds=2)
+            build(run, "icebreaker", BuildOptions(seed=2, seeds=2))
     assert fake.routed == [1, 2, 3]
     assert kept(run) == "routed with seed 1"
     with pytest.raises(DoesNotFitError, match=r"11.0 MHz.*this was seed 3"):
-        build(run, "icebreaker", seed=2, seeds=3)
+        build(run, "icebreaker", BuildOptions(seed=2, seeds=3))
     assert names(run / "boards") == {"icebreaker", "icebreaker.slow"}
-    report = build(run, "icebreaker", seeds=4)
+    report = build(run, "icebreaker", BuildOptions(seeds=4))
     assert (report["seed"], report["fmax_by_seed"]) == (1, {"1": 20, "2": 10, "3": 11})
     assert fake.routed == [1, 2, 3, 4, 4]
     assert names(run / "boards") == {"icebreaker"}
@@ -437,7 +441,7 @@ def test_the_floorplan_shrinks():
     [("icebreaker", None, "top.bin"), ("ulx3s-25f", 50, "top.bit")],
 )
 def test_a_real_build(run, board, clock, bitstream):
-    report = build(run, board, clock_mhz=clock)
+    report = build(run, board, BuildOptions(clock_mhz=clock))
     assert report["met"]
     assert report["bitstream"] == bitstream
     assert 100 < report["LUT"]["used"] < 1000

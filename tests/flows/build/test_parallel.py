@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from htaflow.flows.build import parallel as builds
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.build.parallel import BuildError, build_all
 from htaflow.model.integer.file import save_network
 from htaflow.model.integer.network import ArgMax, Dense, Encode, Network
 from htaflow.model.support.errors import BadInputError
+from htaflow.model.support.progress import Progress
 
 BOARDS = ("icebreaker", "ulx3s-25f")
 
@@ -45,15 +47,16 @@ def fake_yosys(folder: Path, body: str) -> str:
 def test_one_board_is_built_in_this_process(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
 
-    def build(run: Path, board: str, **options: Any) -> dict[str, Any]:
-        assert options.pop("progress")
+    def build(
+        run: Path, board: str, options: BuildOptions, *, progress: Progress
+    ) -> dict[str, Any]:
+        assert progress
         calls.append((run, board, options))
         return {"board": board}
 
     monkeypatch.setattr(builds, "build", build)
-    options = {"seed": 3, "seeds": 2, "clock_mhz": 12, "timeout": 9, "pipeline": ["scores"]}
-    options |= {"depth": 4, "router": "router2"}
-    assert build_all(run, ["icebreaker"], **options) == {"icebreaker": {"board": "icebreaker"}}
+    options = BuildOptions(3, 2, 12, 9, ["scores"], 4, "router2")
+    assert build_all(run, ["icebreaker"], options) == {"icebreaker": {"board": "icebreaker"}}
     assert calls == [(run, "icebreaker", options)]
 
 
@@ -65,11 +68,11 @@ def test_nothing_is_built_if_one_board_is_unknown_or_there_is_no_network(
     with pytest.raises(BadInputError, match="no such run directory"):
         build_all(tmp_path / "absent", BOARDS)
     with pytest.raises(BadInputError, match="no PLL for an iCE40"):
-        build_all(run, BOARDS, clock_mhz=80)
+        build_all(run, BOARDS, BuildOptions(clock_mhz=80))
     with pytest.raises(BadInputError, match="0 is no number of seeds"):
-        build_all(run, BOARDS, seeds=0)
+        build_all(run, BOARDS, BuildOptions(seeds=0))
     with pytest.raises(BadInputError, match="'score', which is no layer; did you mean 'scores'"):
-        build_all(run, BOARDS, pipeline=["score"])
+        build_all(run, BOARDS, BuildOptions(pipeline=["score"]))
     assert not (run / "boards").exists()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from htaflow.flows.build.build import build
 from htaflow.flows.build.lock import read_lock
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.build.reproduce import rebuild
 from htaflow.flows.cli import main as cli
 from htaflow.flows.tools.tools import ToolError
@@ -28,7 +29,7 @@ BOARDS = ("icebreaker", "ulx3s-25f")
 @pytest.fixture
 def built(run: Path, fake: object) -> Path:
     """Return the folder of a build with fake tools."""
-    build(run, "icebreaker", seed=3, pipeline=["hidden"])
+    build(run, "icebreaker", BuildOptions(seed=3, pipeline=["hidden"]))
     return run / "boards" / "icebreaker"
 
 
@@ -121,7 +122,7 @@ def test_a_tool_that_does_not_repeat_itself_is_told(
 def test_verilog_that_comes_out_otherwise_is_told(
     run: Path, built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = import_module("htaflow.flows.build.build")
+    module = import_module("htaflow.flows.build.design")
     to_verilog = module.to_verilog
     monkeypatch.setattr(module, "to_verilog", lambda *args: to_verilog(*args) + "// more\n")
     with pytest.raises(MismatchError, match=r"first is board.v: line \d+ was '', is '// more'"):
@@ -191,5 +192,5 @@ def test_two_builds_on_two_days_in_two_folders_are_the_same_byte_for_byte(
 
 @pytest.mark.slow
 def test_a_real_build_is_identical_when_it_is_checked(run: Path) -> None:
-    build(run, "icebreaker", seed=2)
+    build(run, "icebreaker", BuildOptions(seed=2))
     assert rebuild(run, "icebreaker").files

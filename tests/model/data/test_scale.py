@@ -142,7 +142,7 @@ def test_the_run_keeps_names_and_units(run):
         ({"scale": {"bits": 6, "offset": [0.0], "step": [1.0]}}, "its scale is none of 3"),
         ({"scale": {"bits": 6, "offset": [0.0] * 3, "step": [1.0, 0.0, 1.0]}}, "its scale is none"),
         ({"scale": {"bits": 99, "offset": [0.0] * 3, "step": [1.0] * 3}}, "has 99 bits"),
-        ({"scale": {"bits": 6}}, "lacks 'scale.offset'|makes no sense"),
+        ({"scale": {"bits": 6}}, "lacks 'scale.offset'|has the wrong type"),
     ],
 )
 def test_damaged_units_are_refused(run, tmp_path, change, match):

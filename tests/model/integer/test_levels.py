@@ -21,6 +21,7 @@ from htaflow.model.integer.network import (
     MaxPool2d,
     Network,
     Quantise,
+    Scale,
     SumPool2d,
     Threshold,
     Unflatten,
@@ -68,6 +69,9 @@ def defined(layer: Layer, value: IntArray) -> IntArray:
             rows = layer.thresholds.reshape(len(layer.thresholds), -1)
             counted = (by_channel[..., None] >= rows).sum(axis=-1)
             return np.moveaxis(counted, -1, 0)
+        case Scale():
+            by_channel = np.moveaxis(value, 0, -1)
+            return np.moveaxis(by_channel * layer.multipliers + layer.offsets, -1, 0)
         case Dense():
             return reached(layer.weights @ value, layer.thresholds)
     return value.argmax(keepdims=True)

@@ -114,7 +114,7 @@ def conv(weights=ONES, kernel=(3, 3), **geometry):
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ([IntegerUnflatten("image", (2, 4, 4))], "layer 1 'image': an image of 2x4x4 bits does"),
+        ([IntegerUnflatten("image", (2, 4, 4))], "layer 1 'image': an image of 2x4x4 values does"),
         ([IntegerUnflatten("image", (0, 4, 4))], r"layer 1 'image': its image has shape \[0, 4, 4"),
         ([conv()], "layer 1 'conv': it is fed 40 bits, but takes an image; put an Unflatten"),
         ([IMAGE, Dense("dense", np.ones((2, 40), int))], "'dense': it is fed an image, 2x4x5 bits"),
@@ -127,7 +127,10 @@ def conv(weights=ONES, kernel=(3, 3), **geometry):
         ([IMAGE, conv(stride=(1, 0))], r"layer 2 'conv': its stride is \[1, 0\]; use at least 1"),
         ([IMAGE, conv(padding=(-1, 0))], r"'conv': its padding is \[-1, 0\]; use at least 0"),
         ([IMAGE, conv(padding=(3, 0))], r"'conv': padding \[3, 0\] is not below the kernel"),
-        ([IMAGE, conv(pad_bit=2)], "layer 2 'conv': its padding bit is 2; use 0 or 1"),
+        (
+            [IMAGE, conv(pad_bit=2)],
+            "layer 2 'conv': its padding is 2, but 2x4x5 bits come in; use 0 to 1",
+        ),
         (
             [IMAGE, conv(np.ones((2, 50), int), (5, 5))],
             "layer 2 'conv': a kernel of 5 x 5 does not fit an image of 4 x 5, padding included",

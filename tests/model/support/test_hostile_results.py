@@ -19,7 +19,7 @@ from htaflow.model.integer.file import load_network, save_network
 from htaflow.model.run_directory import Run, read_result
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.support.files import write_json
-from htaflow.model.support.results import MAX_DEPTH, Training, misfit
+from htaflow.model.support.results import MAX_DEPTH, Object, Training, misfit
 from htaflow.sim.verify import read_interface
 
 
@@ -75,7 +75,9 @@ def test_a_result_of_the_wrong_type_is_refused_and_named(
     path = whole.path / file
     stored = json.loads(path.read_text())
     path.write_text(json.dumps({**stored, key: value}))
-    with pytest.raises(BadInputError, match=f"{path}: its '{key}.*makes no sense; delete it"):
+    with pytest.raises(
+        BadInputError, match=f"{path}: its '{key}.*has the wrong type: .*; delete it"
+    ):
         report(whole.path)
     code, told = call(["report", str(whole.path)])
     assert code == 2
@@ -112,10 +114,10 @@ def test_what_does_not_fit_its_type_is_named_with_its_place() -> None:
     good = {"accuracy": {"hard": 1}, "test_frames": 3, "history": [{"loss": 0.5}], "new": object()}
     assert misfit(good, Training) is None
     assert misfit({**good, "history": [{"loss": 0.5}, {"loss": "x"}]}, Training) == (
-        "its 'history[1].loss' is 'x', which makes no sense"
+        "its 'history[1].loss' has the wrong type: expected float, got str"
     )
     assert misfit({"accuracy": {}}, Training) == "it lacks 'test_frames'"
-    assert misfit([], Training) == "its '' is 'list', which makes no sense"
+    assert misfit([], Training) == "its '' has the wrong type: expected object, got array"
 
 
 def test_a_result_that_was_damaged_is_made_again(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_result_that_was_damaged_is_made_again(tmp_path: Path) -> None:
     for broken in ({**made, "beats": None}, {"inputs": made["inputs"], "verilog": made["verilog"]}):
         write_json(run.interface, broken)
         assert convert(run.path) == made
-        assert read_result(run.interface) == made
+        assert read_result(run.interface, Object) == made
 
 
 @pytest.mark.parametrize(

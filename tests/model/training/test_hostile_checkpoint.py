@@ -51,9 +51,15 @@ def retype(name: str, dtype: str) -> Callable[[dict[str, Any], list[Tensor]], ob
     ("change", "message"),
     [
         (lambda told, _: told.update(epochs=1 << 60), "its history is damaged"),
-        (lambda told, _: told.update(epochs="1"), "its 'epochs' is '1'"),
-        (lambda told, _: told.update(history=[[]]), "'history\\[0\\]' is 'list'"),
-        (lambda told, _: told["history"][0].update(loss="x"), "'history\\[0\\].loss' is 'x'"),
+        (lambda told, _: told.update(epochs="1"), "its 'epochs' has the wrong type"),
+        (
+            lambda told, _: told.update(history=[[]]),
+            "'history.*expected object, got array",
+        ),
+        (
+            lambda told, _: told["history"][0].update(loss="x"),
+            "'history.*loss'.*expected float, got str",
+        ),
         (lambda told, _: told["history"][0].update(epoch=7), "its history is damaged"),
         (lambda told, _: told.pop("seconds"), "it lacks 'seconds'"),
         (drop("optimizer.0.exp_avg"), "lacks state of the optimiser"),

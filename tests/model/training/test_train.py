@@ -237,7 +237,7 @@ def set_header(**entries):
             "is truncated or not a valid checkpoint",
         ),
         (set_header(epochs=7), "its history is damaged"),
-        (set_header(configuration=None), "its 'configuration' is None"),
+        (set_header(configuration=None), "its 'configuration' has the wrong type"),
         (set_header(configuration={}), "another training"),
     ],
 )

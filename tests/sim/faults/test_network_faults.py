@@ -11,7 +11,7 @@ from htaflow.model.integer.network import Concepts, Network, Values
 from htaflow.sim.faults import mutant, network_faults, part_faults
 from htaflow.sim.faults import stream_faults as tampered
 from htaflow.sim.faults.fault import Fault, FaultError
-from htaflow.sim.faults.layers import encode, lookup, spiking, weights, window
+from htaflow.sim.faults.layers import encode, lookup, scale, spiking, weights, window
 
 
 def a_design(network, bus_bits=None, depth=None):
@@ -47,6 +47,7 @@ NETWORK_KINDS = {
     *spiking.SPIKING,
     *window.padding(Values((1, 2, 2), 0, 1)),
     *encode.ENCODE,
+    *scale.SCALE,
     *lookup.tables(1),
 }
 PART_KINDS = part_faults.SEQUENTIAL | {"wire moved", "wires swapped", "tie rule"}

@@ -11,6 +11,7 @@ from htaflow.model.integer.layers.base import (
     Elementwise,
     IntArray,
     Values,
+    bit_or_score,
     fits,
 )
 
@@ -28,6 +29,7 @@ class Scale(Elementwise):
 
     type: ClassVar[str] = "Scale"
     dimensions: ClassVar[tuple[int, ...]] = (1, 3)
+    noun = bit_or_score
 
     @property
     def needs_format_2(self) -> bool:

@@ -276,7 +276,7 @@ def test_the_answer_no_exits_1(
 def test_an_interruption_says_how_to_go_on(
     htaflow: Run, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("htaflow.flows.check.check", interrupt)

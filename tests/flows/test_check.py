@@ -44,6 +44,6 @@ def test_no_such_network(tmp_path: Path, name: str) -> None:
     assert problem.fix
 
 
-def test_onnx_is_said_to_come_later(tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_is_said(tmp_path: Path) -> None:
     (problem,) = check(tmp_path / "model.onnx")
-    assert "QONNX import comes in a later version" in problem.what
+    assert problem.what == "there is no such file"

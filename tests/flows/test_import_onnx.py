@@ -2,6 +2,7 @@
 
 import builtins
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ import pytest
 from networks import Choices, random_level_network
 from onnx_graphs import GraphWriter, random_graph
 
+from htaflow.flows import import_onnx as flow
 from htaflow.flows.cli.main import main
 from htaflow.flows.convert import convert
 from htaflow.flows.export import export
 from htaflow.flows.import_onnx import import_onnx
 from htaflow.flows.import_options import ImportOptions
-from htaflow.model.importers.onnx import compare
+from htaflow.model.importers.onnx.importer import from_onnx
 from htaflow.model.integer.file import load_network, save_network
+from htaflow.model.integer.network import Network
 from htaflow.model.support.errors import BadInputError, MismatchError, MissingToolError
 from htaflow.sim.verify import verify_rtl
 
@@ -92,16 +95,19 @@ def test_another_network_in_the_run_is_refused(model: Path, tmp_path: Path) -> N
 def test_a_difference_that_no_rounding_explains_ends_the_import(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    golden = compare.run
+    def wrong(path: Path, feature: Any) -> Any:
+        found = from_onnx(path, feature)
+        encode, dense, *rest = found.network.layers
+        thresholds = dense.thresholds.copy()  # type: ignore[attr-defined]
+        thresholds[2, 0] += 1
+        network = Network("model", (encode, replace(dense, thresholds=thresholds), *rest))
+        return replace(found, network=network)
 
-    def wrong(network: Any, frames: Any) -> Any:
-        found = golden(network, frames)
-        if len(frames) > 3:
-            found["scores"][3, 1] += 1
-        return found
-
-    monkeypatch.setattr(compare, "run", wrong)
-    with pytest.raises(MismatchError, match=r"differ in 1 of 1000 frames: frame 3,"):
+    monkeypatch.setattr(flow, "from_onnx", wrong)
+    message = (
+        r"differ in \d+ of 1000 frames: frame \d+, layer dense1, node 'node_matmul_\d+', value 2"
+    )
+    with pytest.raises(MismatchError, match=message):
         import_onnx(model, tmp_path / "run", OPTIONS)
     assert not (tmp_path / "run").exists()
 

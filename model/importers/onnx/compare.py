@@ -147,7 +147,7 @@ def _tolerance(imported: Imported, got: Floats) -> npt.NDArray[np.float64]:
     """
     scale = np.abs(np.array([float(one) for one in imported.scale]))
     rounding = 1e-5 * float(np.abs(got).max(initial=1e-25))
-    return np.maximum(0.25 * scale + imported.slack, rounding)
+    return np.asarray(np.maximum(0.25 * scale + imported.slack, rounding))
 
 
 def _as_told(numbers: IntArray, scale: Numbers, offset: Numbers) -> npt.NDArray[np.float64]:

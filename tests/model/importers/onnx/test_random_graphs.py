@@ -41,7 +41,6 @@ def check(choices: Choices, folder: Path) -> None:
     frames = choices.rng.integers(values.low, values.high + 1, (40, values.count))
     found = compare(imported, frames)
     assert found.is_equal, found.first
-    assert found.rounded <= 8, "single precision explains a frame or two, not most of them"
 
 
 @st.composite

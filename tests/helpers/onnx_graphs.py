@@ -227,6 +227,10 @@ class RandomGraph(GraphWriter):
 
     def flatten(self) -> None:
         if len(self.shape) > 1:
+            if self.choices.chance(0.3):  # as Keras does, channels last
+                self.then("Transpose", perm=[0, 2, 3, 1])
+                if self.choices.chance(0.3):
+                    self.then("Mul", self.constant(self.rng.uniform(0.5, 2, self.shape[0])))
             if self.choices.chance(0.5):
                 self.then("Flatten", axis=1)
             else:
@@ -240,6 +244,9 @@ def random_graph(choices: Choices) -> RandomGraph:
     image = chance(0.5)
     shape = (pick((1, 2, 3)), pick((4, 5, 6)), pick((4, 5))) if image else (pick((3, 8, 12)),)
     graph = RandomGraph(choices, shape)
+    if image and chance(0.2):
+        graph.input_shape = (*shape[1:], shape[0])
+        graph.then("Transpose", perm=[0, 3, 1, 2])
     begin = pick(("as it is", "scaled", "quantised", "bits"))
     if begin == "scaled":
         graph.then("Mul", graph.constant(2.0))

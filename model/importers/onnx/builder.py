@@ -375,6 +375,8 @@ class Builder:
 
     def finish(self, tensor: Tensor) -> Tensor:
         """Settle the graph's output and make it flat."""
+        if tensor.axes is not None or tensor.order is not None:
+            raise Unsupported("its result is an image whose channels come last", "end with scores")
         tensor = self.settle(tensor)
         self._flatten()
         return replace(tensor, source=len(self.layers))

@@ -136,6 +136,10 @@ def compare(imported: Imported, frames: IntArray, labels: IntArray | None = None
 def in_units(imported: Imported, frames: IntArray) -> Floats:
     """Return frames as the graph takes them."""
     feature = imported.feature
+    if imported.channels_last:
+        height, width, channels = imported.graph.shapes[imported.graph.input][1:]
+        images = frames.reshape(len(frames), channels, height, width)
+        frames = images.transpose(0, 2, 3, 1).reshape(len(frames), -1)
     scaled = frames.astype(np.float64) * float(feature.scale) + float(feature.offset)
     return scaled.astype(np.float32)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from pathlib import Path
@@ -37,6 +37,8 @@ class Imported:
         taps: where tensors of the graph are in the network, in order.
         edges: the exact thresholds of layers, as floats, ``[rows, levels]``.
         slack: by how much a score may be off; its order among the classes is exact.
+        channels_last: whether the graph takes images whose channels come last; a frame of the
+            network has them first.
     """
 
     network: Network
@@ -49,6 +51,7 @@ class Imported:
     taps: tuple[Tap, ...]
     edges: Mapping[str, npt.NDArray[np.float64]]
     slack: float = 0.0
+    channels_last: bool = False
 
 
 def from_onnx(
@@ -88,15 +91,19 @@ def check_onnx(path: str | Path, feature: InputScale | None = None) -> list[Prob
 
 def _import(graph: Graph, feature: InputScale, name: str) -> tuple[Imported | None, list[Problem]]:
     shape = graph.shapes[graph.input][1:]
+    last = _channels_last(graph)
     if len(shape) == 2:
         shape = (shape[0], 1, shape[1])
+    if last:
+        shape = (shape[2], shape[0], shape[1])
     builder = Builder(prod(shape), feature.bits, feature.signed)
     state = State(graph, builder)
     values: dict[str, Value | None] = {
         key: Constant(array) for key, array in graph.constants.items()
     }
     values[""] = None
-    values[graph.input] = builder.input(shape, feature.scale, feature.offset)
+    features = builder.input(shape, feature.scale, feature.offset)
+    values[graph.input] = replace(features, axes=(1, 2, 0)) if last else features
     problems: list[Problem] = []
     for node in graph.nodes:
         builder.node, builder.tensor = node.name, node.inputs[0] if node.inputs else ""
@@ -147,9 +154,19 @@ def _import(graph: Graph, feature: InputScale, name: str) -> tuple[Imported | No
             tuple(builder.taps),
             dict(builder.edges),
             slack,
+            last,
         ),
         [],
     )
+
+
+def _channels_last(graph: Graph) -> bool:
+    """Return whether the graph takes images whose channels come last, and puts them first."""
+    shape = graph.shapes[graph.input]
+    if len(shape) != 4 or shape[3] > min(shape[1:3]):
+        return False
+    moved = (node.attributes.get("perm") for node in graph.nodes if node.op == "Transpose")
+    return [0, 3, 1, 2] in [list(perm) for perm in moved if perm is not None]
 
 
 def _output(state: State, node: Node, values: Mapping[str, Value | None]) -> Value | None:

@@ -90,7 +90,7 @@ def _scalar(value: Value | None, what: str) -> float:
 
 def _by_channel(constant: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
     """Return a constant that is combined with ``tensor`` as ``[1]`` or ``[channels]`` numbers."""
-    shape = (1, *tensor.shape)
+    shape = (1, *tensor.graph_shape)
     if constant.size == 1:
         return constant.reshape(1)
     try:
@@ -99,10 +99,20 @@ def _by_channel(constant: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
         raise Unsupported(
             f"a constant of shape {list(constant.shape)} meets {list(shape)}", "use one a channel"
         ) from None
+    if tensor.axes is not None:
+        whole = whole.transpose(np.argsort(tensor.axes))
+    if tensor.order is not None:
+        whole = whole[np.argsort(tensor.order)]
     by_channel = whole.reshape(tensor.channels, -1)
     if not (by_channel == by_channel[:, :1]).all():
         raise Unsupported("a constant differs between pixels", "use one number a channel")
     return np.asarray(by_channel[:, 0])
+
+
+def _channels_first(tensor: Tensor) -> None:
+    """Raise ``Unsupported`` if an image's channels do not come first in the graph."""
+    if tensor.axes is not None:
+        raise Unsupported("the channels of its image do not come first", "transpose it back first")
 
 
 def _step(tensor: Tensor, step: Step) -> Tensor:
@@ -152,6 +162,12 @@ def _batch_norm(state: State, node: Node, inputs: Sequence[Value | None]) -> Val
         exact(_constant(value, "parameter").value) for value in inputs[1:5]
     )
     epsilon = Fraction(float(np.float32(node.attributes.get("epsilon", 1e-5))))
+    _channels_first(tensor)
+    if tensor.order is not None:
+        gamma, beta, mean, variance = (
+            tuple(numbers[at] for at in np.argsort(tensor.order))
+            for numbers in (gamma, beta, mean, variance)
+        )
     if len(gamma) != tensor.channels:
         raise Unsupported(
             f"it normalises {len(gamma)} channels of {tensor.channels}", "normalise channels"
@@ -292,8 +308,11 @@ def _trunc(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
 def _multi_threshold(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
     tensor = _tensor(inputs[0])
     thresholds = _constant(inputs[1], "thresholds").value
-    if node.attributes.get("data_layout", "NCHW") not in ("", "NC", "NCHW"):
-        raise Unsupported("its channels come last", "export before layouts are changed")
+    last = str(node.attributes.get("data_layout", "")).endswith("C") and len(tensor.shape) > 1
+    if last != (tensor.axes is not None and tensor.axes[-1] == 0):
+        raise Unsupported("its channels are on another axis than the image's", "export it again")
+    if tensor.order is not None and len(thresholds) > 1:
+        thresholds = thresholds[np.argsort(tensor.order)]
     if thresholds.ndim != 2 or len(thresholds) not in (1, tensor.channels):
         raise Unsupported(
             f"its thresholds have shape {list(thresholds.shape)}", "use [channels, levels]"
@@ -362,6 +381,8 @@ def _axis_shape(scale: npt.NDArray[Any], value: npt.NDArray[Any], axis: int) -> 
 
 
 def _by_axis(numbers: npt.NDArray[Any], tensor: Tensor, node: Node) -> npt.NDArray[Any]:
+    if numbers.size > 1 and (tensor.axes is not None or tensor.order is not None):
+        raise Unsupported("its scales are those of channels that do not come first", "use one")
     if numbers.size > 1 and int(node.attributes.get("axis", 1)) not in (1, -len(tensor.shape)):
         raise Unsupported("its scales are not those of channels", "quantise by channel")
     return numbers.reshape(-1)
@@ -387,19 +408,16 @@ def _reshape(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
     return tensor.reshaped(shape)
 
 
-@_handles("Transpose", limits="of constants")
+@_handles("Transpose", limits="of constants, and of images between channels first and last")
 def _transpose(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
     value = inputs[0]
     order = node.attributes.get("perm")
     if isinstance(value, Constant):
         return value.mapped(lambda array: array.transpose(order))
     tensor = _tensor(value)
-    sizes = (1, *tensor.shape)
-    if order is not None and [o for o in order if sizes[o] > 1] == [
-        at for at, size in enumerate(sizes) if size > 1
-    ]:
-        return tensor.reshaped(state.shape(node.outputs[0]))
-    raise Unsupported("it changes the order of an image's values", "keep channels first")
+    if len(tensor.shape) != 3 or order is None or len(order) != 4 or order[0] != 0:
+        raise Unsupported("it changes the order of values", "transpose images alone")
+    return tensor.transposed(tuple(int(axis) - 1 for axis in order[1:]))
 
 
 @_handles("MatMul", "Gemm", limits="with constant quantised weights")
@@ -412,6 +430,10 @@ def _dense(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
         weights = weights.mapped(lambda array: array.T)
     if weights.value.ndim != 2 or len(tensor.shape) > 1:
         raise Unsupported("it multiplies what is no list of features", "flatten it first")
+    if tensor.order is not None:
+        places = np.argsort(tensor.order)
+        weights = weights.mapped(lambda array: array[:, places])
+        tensor = replace(tensor, order=None)
     integers, scale = as_integers(weights)
     alpha = Fraction(float(node.attributes.get("alpha", 1.0)))
     bias: Numbers = _ZERO
@@ -438,6 +460,7 @@ def _conv(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
         tensor = tensor.reshaped((tensor.shape[0], 1, tensor.shape[1]))
     if len(tensor.shape) != 3:
         raise Unsupported("it is fed what is no image", "reshape it first")
+    _channels_first(tensor)
     return state.builder.linear(
         tensor,
         integers.reshape(len(integers), -1),
@@ -503,6 +526,7 @@ def _max_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> Value
     rows = len(node.attributes["kernel_shape"]) == 1
     kernel = _pair(node.attributes["kernel_shape"], rows, 1)
     strides = node.attributes.get("strides", (1,) * (1 if rows else 2))
+    _channels_first(tensor)
     if tensor.padding is not None or len(tensor.shape) != 3:
         raise Unsupported("it pools a padded image, or none", "let a convolution follow the Pad")
     pool = Pool(
@@ -514,6 +538,7 @@ def _max_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> Value
 @_handles("AveragePool", "GlobalAveragePool", limits="without padding")
 def _average_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
     tensor = _tensor(inputs[0])
+    _channels_first(tensor)
     if len(tensor.shape) != 3:
         raise Unsupported("it pools what is no image", "reshape it first")
     if node.op == "GlobalAveragePool":
@@ -536,6 +561,7 @@ def _sum_pool(state: State, node: Node, inputs: Sequence[Value | None]) -> Value
         raise Unsupported("it is no sum", "use p = 1, without ceil_mode")
     if len(tensor.shape) != 3 or len(node.attributes["kernel_shape"]) != 2:
         raise Unsupported("it pools what is no image", "reshape it first")
+    _channels_first(tensor)
     tensor = state.builder.settle(tensor)
     scale, offset = affine_of(tensor.steps)
     if state.builder.values.signed or min(scale) < 0 or min(offset) < 0:

@@ -43,6 +43,9 @@ class Tensor:
         pools: max poolings among the steps.
         padding: rows and columns of a value to be added around the image, and that value.
         picked: which features it has, if not all in their order.
+        axes: where the graph has the axes of an image, if channels do not come first there: its
+            axis k is axis ``axes[k]`` of ``shape``.
+        order: where the graph has flat values in another order: its value k is ``order[k]`` here.
     """
 
     shape: tuple[int, ...]
@@ -51,6 +54,8 @@ class Tensor:
     pools: tuple[Pool, ...] = ()
     padding: tuple[tuple[int, int], float] | None = None
     picked: tuple[int, ...] | None = None
+    axes: tuple[int, ...] | None = None
+    order: tuple[int, ...] | None = None
 
     @property
     def channels(self) -> int:
@@ -61,8 +66,23 @@ class Tensor:
         """Return the tensor with more done to it."""
         return replace(self, steps=(*self.steps, *steps))
 
+    @property
+    def graph_shape(self) -> tuple[int, ...]:
+        """The shape that the tensor has in the graph."""
+        return self.shape if self.axes is None else tuple(self.shape[axis] for axis in self.axes)
+
+    def transposed(self, axes: tuple[int, ...]) -> "Tensor":
+        """Return an image whose axis k in the graph was its axis ``axes[k]``."""
+        before = self.axes or (0, 1, 2)
+        found = tuple(before[axis] for axis in axes)
+        return replace(self, axes=None if found == (0, 1, 2) else found)
+
     def reshaped(self, shape: tuple[int, ...]) -> "Tensor":
-        """Return the tensor with another shape. Raises ``Unsupported``."""
+        """Return the tensor with another shape in the graph. Raises ``Unsupported``."""
+        if self.axes is not None:
+            return self._flattened(shape)
+        if self.order is not None and shape != self.shape:
+            raise Unsupported("it makes an image of values in another order", "keep them flat")
         if prod(shape) != prod(self.shape):
             raise Unsupported(
                 f"it turns {list(self.shape)} into {list(shape)}", "keep each frame by itself"
@@ -79,6 +99,24 @@ class Tensor:
                 "it makes an image of values with scales of their own", "use one scale for all"
             )
         return replace(self, shape=shape)
+
+    def _flattened(self, shape: tuple[int, ...]) -> "Tensor":
+        """Return an image whose channels come last as flat values."""
+        assert self.axes is not None
+        sizes = [size for size in self.graph_shape if size > 1]
+        if [size for size in shape if size > 1] == sizes and len(shape) > 1:
+            return self
+        if len(shape) > 1 or self.pools or self.padding is not None:
+            raise Unsupported("it reshapes an image whose channels come last", "flatten it")
+        order = _flat_order(self.shape, self.axes)
+        flat = replace(self, axes=None).reshaped(shape)
+        return replace(flat, order=None if list(order) == sorted(order) else order)
+
+
+def _flat_order(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return where the values of a transposed image of ``shape`` were before."""
+    places = np.arange(prod(shape)).reshape(shape).transpose(axes)
+    return tuple(places.reshape(-1).tolist())
 
 
 def affine_of(steps: Sequence[Step]) -> tuple[Numbers, Numbers]:

@@ -22,7 +22,7 @@ from htaflow.model.support.errors import BadInputError
 UNIT = InputScale(Fraction(1, 256))
 REFUSED = (
     "takes the largest of sums|pools what|of more than 8 bits|none of the values that its input has"
-    "|between two of its input's levels|has the same score for every frame"
+    "|between two of its input's levels|has the same score for every frame|with scales of their own"
 )
 """What a random graph may be that cannot be represented."""
 

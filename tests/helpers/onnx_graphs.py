@@ -126,10 +126,16 @@ class RandomGraph(GraphWriter):
             return self.quant(raw, scale, bits, True, narrow=self.choices.chance(0.5))
         if kind == "qcdq":
             zero = self.constant(np.zeros(count), np.int8)
-            numbers = self.constant(integers, np.int8)
             one = self.constant(scale.reshape(-1) if count > 1 else scale.reshape(()))
             if count == 1:
                 zero = self.constant(0, np.int8)
+            if self.choices.chance(0.5):  # as Brevitas writes it, from floats
+                raw = self.constant(integers * scale * pick((1, 1.4)))
+                numbers = self.node("QuantizeLinear", raw, one, zero, axis=0)
+                ends = self.constant(-half + 1, np.int8), self.constant(half - 1, np.int8)
+                numbers = self.node("Clip", numbers, *ends)
+            else:
+                numbers = self.constant(integers, np.int8)
             return self.node("DequantizeLinear", numbers, one, zero, axis=0)
         return self.constant(integers * scale)
 

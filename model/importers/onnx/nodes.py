@@ -189,6 +189,13 @@ def _clip(state: State, node: Node, inputs: Sequence[Value | None]) -> Value:
         value = inputs[at] if len(inputs) > at else None
         number = node.attributes.get(name) if value is None else _scalar(value, name)
         ends.append(None if number is None or not np.isfinite(number) else Fraction(float(number)))
+    value = inputs[0]
+    if isinstance(value, Constant):  # integers behind a QuantizeLinear
+        low, high = (None if end is None else float(end) for end in ends)
+        clipped = np.clip(value.value, low, high)
+        if value.integers is None or not np.all(value.scale == 1):
+            return Constant(clipped)
+        return Constant(clipped, clipped.astype(np.int64), value.scale)
     return _step(_tensor(inputs[0]), Clamp(*ends))
 
 

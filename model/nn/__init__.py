@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from htaflow.model.nn.lowering.lower import lower, prove_lowering
     from htaflow.model.nn.network import BinaryNetwork
     from htaflow.model.nn.spiking import Accumulate, Spiking, Steps
+    from htaflow.model.nn.staircase import Staircase
     from htaflow.model.nn.surrogates import SURROGATES, Surrogate
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Scores",
     "SparseBinaryLinear",
     "Spiking",
+    "Staircase",
     "Steps",
     "Surrogate",
     "Unflatten",
@@ -67,6 +69,7 @@ export(
         "lowering.lower": "lower prove_lowering",
         "network": "BinaryNetwork",
         "spiking": "Accumulate Spiking Steps",
+        "staircase": "Staircase",
         "surrogates": "SURROGATES Surrogate",
     },
 )

@@ -1,7 +1,7 @@
 """Blocks: the steps of a model that can be lowered, each to one layer of the integer network."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -63,20 +63,29 @@ class Hidden(Block):
         acc = self.sums(bits).movedim(self.neurons_axis, 1)  # where batch normalisation has them
         if self.training:
             kind = acc.dtype if self.norm.weight is None else self.norm.weight.dtype
-            normalised = self.norm(acc.to(kind))
+            active = self.activate(self.norm(acc.to(kind)))
         else:
-            normalised = self.normalise(acc)
-        active = torch.as_tensor(self.activation(normalised)).to(acc.dtype)
-        return active.movedim(1, self.neurons_axis)
+            active = self.active(acc)
+        return active.to(acc.dtype).movedim(1, self.neurons_axis)
 
-    def normalise(self, acc: Tensor) -> Tensor:
+    def activate(self, normalised: Tensor) -> Tensor:
+        """Return the activations of normalised sums, in training."""
+        return torch.as_tensor(self.activation(normalised))
+
+    def active(self, acc: Tensor) -> Tensor:
+        """Return the activations of sums ``[N, out, ...]``, in evaluation."""
+        return torch.as_tensor(self.activation(self.normalise(acc)))
+
+    def normalise(self, acc: Tensor, more: float = 0.0) -> Tensor:
         """Return the sums ``[N, out, ...]`` normalised by the running statistics, in double.
 
-        Of statistics that are themselves in double precision, ties are settled by exact numbers.
+        ``more`` is added to the shift. Of statistics that are themselves in double precision, ties
+        are settled by exact numbers.
         """
         spread = [-1] + [1] * (acc.dim() - 2)  # neurons are the second dimension
         statistics = normalisation(self.norm, self.linear.out_features, "norm")
         mean, variance, scale, shift = (each.double().view(spread) for each in statistics)
+        shift = shift + more
         acc, root = acc.double(), torch.sqrt(variance + self.norm.eps)
         values = scale * (acc - mean) / root + shift
         if all(each.dtype != torch.float64 for each in statistics):
@@ -85,7 +94,7 @@ class Hidden(Block):
 
         def exact(neuron: int) -> Normalisation:
             mean, variance, scale, shift = (float(each[neuron]) for each in statistics)
-            return Normalisation.of(mean, variance, self.norm.eps, scale, shift)
+            return Normalisation.of(mean, variance, self.norm.eps, scale, shift + more)
 
         return settle(values, terms, acc, exact)
 
@@ -108,6 +117,13 @@ class Hidden(Block):
 
     def fold(self, name: str) -> network.Dense:
         """Return the neurons, each seen alone, as :meth:`lower` does."""
+        return self.folded(name, [0.0])
+
+    def folded(self, name: str, shifts: Sequence[float]) -> network.Dense:
+        """Return the neurons with a threshold for each of ``shifts``, added to the shift.
+
+        That is ``[out]`` for one, else ``[out, levels]``; ``shifts`` are descending.
+        """
         weights = integer_weights(self.linear, name)
         statistics = normalisation(self.norm, self.linear.out_features, f"{name}.norm")
         for label, tensor in zip(_STATISTICS, statistics, strict=True):
@@ -116,8 +132,12 @@ class Hidden(Block):
         _require_spread(variance, self.norm.eps, f"{name}.norm")
         inputs = self.linear.inputs
         low, high = network.Dense(name, weights, None, inputs).bounds_up_to(self.linear.high)
-        thresholds, flips = fold_layer(mean, variance, self.norm.eps, scale, shift, low, high)
+        rows = []
+        for more in shifts:
+            row, flips = fold_layer(mean, variance, self.norm.eps, scale, shift + more, low, high)
+            rows.append(row)
         weights[flips] *= -1
+        thresholds = rows[0] if len(rows) == 1 else np.stack(rows, axis=1)
         return network.Dense(name, weights, thresholds, inputs)
 
 

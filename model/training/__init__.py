@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Recipe,
         Refinement,
         SpikingNeurons,
+        StaircaseNeurons,
     )
     from htaflow.model.training.train import train
     from htaflow.model.training.zoo import ZOO, find_recipe
@@ -30,6 +31,7 @@ __all__ = [
     "Recipe",
     "Refinement",
     "SpikingNeurons",
+    "StaircaseNeurons",
     "find_recipe",
     "train",
 ]
@@ -38,7 +40,7 @@ export(
     __name__,
     {
         "recipe": "ConceptNeurons Conv HeavisideNeurons HiddenLayer Neurons Pool Recipe "
-        "Refinement SpikingNeurons",
+        "Refinement SpikingNeurons StaircaseNeurons",
         "train": "train",
         "zoo": "ZOO find_recipe",
     },

@@ -22,6 +22,7 @@ from htaflow.model.nn.integer_linear import IntegerLinear
 from htaflow.model.nn.lookup import tabulate
 from htaflow.model.nn.network import BinaryNetwork
 from htaflow.model.nn.spiking import Accumulate, Spiking, Steps
+from htaflow.model.nn.staircase import Staircase
 from htaflow.model.support.errors import BadInputError
 from htaflow.model.training.recipe import (
     ConceptNeurons,
@@ -32,6 +33,7 @@ from htaflow.model.training.recipe import (
     Pool,
     Recipe,
     SpikingNeurons,
+    StaircaseNeurons,
 )
 from htaflow.model.training.recipe_check import check_recipe, layer_name
 
@@ -73,7 +75,7 @@ def build_model(recipe: Recipe, dataset: Dataset, seed: int) -> BinaryNetwork:
                     blocks["concepts"] = Concepts(shape[0], layer.names)
             except (BadInputError, ValueError) as error:  # it does not know whose it is
                 raise BadInputError(f"recipe '{recipe.name}', layer '{name}': {error}") from error
-            high = 1
+            high = layer.levels if isinstance(layer, StaircaseNeurons) else 1
         if len(shape) == 3:
             blocks["flat"] = Flatten()
         width = math.prod(shape)
@@ -178,6 +180,8 @@ def _hidden(
     if isinstance(neurons, HeavisideNeurons):
         fan_ins = neurons.fan_in, neurons.start_fan_in
         linear = IntegerLinear(width, count, neurons.bits, *fan_ins, high=high)
+        if isinstance(neurons, StaircaseNeurons):
+            return Staircase(linear, activation, neurons.levels)
         return (Hidden if neurons.normalised else Heaviside)(linear, activation)
     binary = binary_linear(width, count, neurons.fan_in, neurons.start_fan_in)
     if isinstance(neurons, SpikingNeurons):

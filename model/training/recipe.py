@@ -39,6 +39,16 @@ class HeavisideNeurons(Neurons):
 
 
 @dataclass(frozen=True)
+class StaircaseNeurons(HeavisideNeurons):
+    """A hidden layer whose neurons have ``levels`` thresholds: 3 for 2 bits, 7 for 3 bits.
+
+    What follows has integer weights, too: other such layers, or a head of ``head_bits``.
+    """
+
+    levels: int = 3
+
+
+@dataclass(frozen=True)
 class ConceptNeurons(Neurons):
     """A hidden layer whose bits are concepts: trained smooth and ever sharper, and named.
 

@@ -1,11 +1,12 @@
 """Recipes that cannot be built: what is wrong, in which layer, and what to do."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from htaflow.model.integer.layers.concepts import name_problems
 from htaflow.model.integer.layers.steps import MAX_STEPS
+from htaflow.model.integer.levels import MAX_LEVELS
 from htaflow.model.integer.problems import NAME_RULE, is_name
 from htaflow.model.nn.integer_linear import WEIGHT_BITS
 from htaflow.model.support.arguments import described, fits
@@ -19,6 +20,7 @@ from htaflow.model.training.recipe import (
     Recipe,
     Refinement,
     SpikingNeurons,
+    StaircaseNeurons,
     network_name,
 )
 
@@ -54,6 +56,7 @@ def check_recipe(recipe: Recipe) -> None:
             raise BadInputError(f"{where}: neurons spike in steps; say how many (steps)")
         if isinstance(neurons, Conv | Pool) and recipe.steps is not None:
             raise BadInputError(f"{where}: windows do not go step by step; use no steps")
+    _check_levels(recipe, layers)
     windows = [index for index, layer in enumerate(recipe.hidden) if isinstance(layer, Conv | Pool)]
     if windows != list(range(len(windows))):
         raise BadInputError(
@@ -81,6 +84,29 @@ def check_recipe(recipe: Recipe) -> None:
             raise BadInputError(
                 f"recipe '{recipe.name}', layer '{name}': neurons with weights -1 and 1 take bits, "
                 "and features enter as integers; use HeavisideNeurons, or no feature_bits"
+            )
+
+
+def _check_levels(recipe: Recipe, layers: Mapping[str, HiddenLayer]) -> None:
+    """Raise ``BadInputError`` if what follows neurons of several levels takes bits."""
+    follows = [*list(layers.values())[1:], None]
+    for (name, layer), after in zip(layers.items(), follows, strict=True):
+        if not isinstance(layer, StaircaseNeurons):
+            continue
+        where = f"recipe '{recipe.name}', layer '{name}'"
+        if not 2 <= layer.levels <= MAX_LEVELS:
+            raise BadInputError(f"{where}: it has {layer.levels} levels; use 2 to {MAX_LEVELS}")
+        if not layer.normalised:
+            raise BadInputError(f"{where}: levels are of normalised sums; use normalised=True")
+        if recipe.steps is not None:
+            raise BadInputError(f"{where}: levels do not go step by step; use no steps")
+        if after is None and (recipe.head != "scores" or recipe.head_bits is None):
+            raise BadInputError(
+                f"{where}: the head takes bits; use head='scores' and say its head_bits"
+            )
+        if after is not None and not isinstance(after, HeavisideNeurons):
+            raise BadInputError(
+                f"{where}: the layer behind it takes bits; use HeavisideNeurons or StaircaseNeurons"
             )
 
 

@@ -14,6 +14,7 @@ from htaflow.model.training.recipe import (
     Recipe,
     Refinement,
     SpikingNeurons,
+    StaircaseNeurons,
 )
 
 
@@ -148,6 +149,21 @@ ZOO = {
             thresholds=1,
             encoding="range",
             hidden=(HeavisideNeurons(48, 8, 24),) * 4,
+            head="scores",
+            temperature=16.0,
+            epochs=40,
+            batch=64,
+            learning_rate=0.02,
+            noise=0.02,
+            feature_bits=4,
+            head_bits=4,
+        ),
+        Recipe(
+            name="digits-2bit",
+            description="8 x 8 digits of 4 bits, 2 layers of 40 neurons of 2 bits, weights of 3",
+            thresholds=1,
+            encoding="range",
+            hidden=(StaircaseNeurons(40, 12, 32, bits=3, levels=3),) * 2,
             head="scores",
             temperature=16.0,
             epochs=40,

@@ -17,7 +17,7 @@ from htaflow.model.training.fit import fit
 from htaflow.model.training.recipe import Recipe, described
 
 RESULTS = Path(__file__).parent / "results"
-HELD_BACK = 5  # one training frame in so many chooses among a grid
+HELD_BACK = 5  # one training frame in this many chooses among a grid
 
 Setting = TypeVar("Setting")
 """A frozen dataclass: what tells one training of a benchmark from another."""

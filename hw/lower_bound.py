@@ -35,7 +35,7 @@ Class = int
 
 @dataclass(frozen=True)
 class LowerBound:
-    """At least so many look-up tables, and at least so many flip-flops."""
+    """The least numbers of look-up tables and of flip-flops."""
 
     tables: int
     registers: int

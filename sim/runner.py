@@ -36,7 +36,7 @@ CHECKS = ("full_rate", "stalled", "reset", "framing")
 """The tests of the bench, at every port."""
 
 _LAST_LINES = 12
-_LINE_BYTES = 4096  # of a line without an end, so many are looked at
+_LINE_BYTES = 4096  # looked at of a line without an end
 _PROGRESS = re.compile(r"(progress|^phase): (.*)")
 
 

@@ -39,7 +39,7 @@ RANDOM_FRAMES = 1000
 """Frames simulated when a run has no test set and none were asked for."""
 
 STALLED_FRAMES, STALLED_CYCLES = 500, 2000
-"""At most so many frames, and so many cycles, also go through with random stalls.
+"""Most frames, and most cycles, that also go through with random stalls.
 
 No more than were asked for, but for some that few cannot show.
 """

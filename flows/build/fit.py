@@ -10,7 +10,7 @@ from htaflow.hw.lower_bound import lower_bound
 from htaflow.hw.network import NetworkCore
 
 _ENOUGH = 10
-"""Counting ends when a part is so many times too small."""
+"""Counting ends when the part is too small by this factor."""
 
 
 def refuse_too_large(core: NetworkCore, board: Board) -> None:

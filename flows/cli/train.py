@@ -72,7 +72,7 @@ def _add_data_options(verb: argparse.ArgumentParser) -> None:
         "--scale",
         type=positive,
         metavar="BITS",
-        help="scale and round features to so many bits by the range of the training data; what is "
+        help="scale and round features to BITS bits by the range of the training data; what is "
         "outside is clipped; RUN/features.json keeps offset and step",
     )
     group.add_argument(

@@ -33,7 +33,7 @@ from htaflow.sim.verify import read_frames, read_interface
 
 MUTANTS = 100
 FRAMES, LEAST_FRAMES, CYCLES = 1000, 20, 20_000
-"""Unless it is said how many: at most so many frames, at least so many, and about so many cycles.
+"""By default: most frames, least frames, and about how many cycles in all.
 
 Frames that show a fault of the network are looked for in its netlist, so that a few do here.
 """

@@ -2,7 +2,7 @@
 
 The parent writes one job a line to a process, as JSON, and reads one answer a line. A process is
 ended by SIGTERM, upon which it ends the simulator or the solver that it runs; if the parent is
-gone, it ends after the job at hand.
+gone, it ends after the current job.
 """
 
 import json
@@ -32,7 +32,7 @@ CONTROL_SECONDS = 3600.0
 """What simulating the right design may take."""
 
 _SLOWER, _SPARE_SECONDS = 10, 60.0
-"""A mutant may take so many times what the right design took, and so many seconds more."""
+"""A mutant's time limit: this multiple of what the right design took, and these seconds more."""
 
 _TELL_SECONDS, _LONG_SECONDS = 5.0, 20.0
 _PATIENCE = 20.0

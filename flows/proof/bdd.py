@@ -250,7 +250,7 @@ class Bdd:
         for _, weight in reversed(ordered):
             sums.append(sums[-1] | {s + weight for s in sums[-1]})
             count += len(sums[-1])
-            if count > self._most:  # as much memory as so many nodes
+            if count > self._most:  # as much memory as that many nodes
                 raise TooManyNodesError(
                     f"a sum with more than {self._most} values on the way to it"
                 )

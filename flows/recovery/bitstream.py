@@ -47,7 +47,7 @@ def recover_bitstream(
 def prove_bitstream(
     bitstream: Path, netlist: Path, board: Board, folder: Path, timeout: float | None = None
 ) -> Correspondence:
-    """Return whether a bitstream does what its netlist (``netlist.v``) does, whatever comes in.
+    """Return whether a bitstream does what its netlist (``netlist.v``) does, for all inputs.
 
     The arguments, and what it raises, are as for :func:`recover_bitstream`; Yosys reads the
     netlist.

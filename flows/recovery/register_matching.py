@@ -1,4 +1,4 @@
-"""Proves that two netlists do the same, whatever comes in: by which of their nets correspond.
+"""Proves that two netlists do the same for all inputs, by matching their nets.
 
 All nets are sorted into classes, finer and finer, until the classes are stable: the flip-flops of
 one class start with the same value and take, as functions of classes, the same data at the same

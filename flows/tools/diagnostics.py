@@ -36,7 +36,7 @@ class Diagnostic:
     Args:
         tool: who gave it.
         kind: what it is about, such as ``hold`` or ``latch``; ``other`` if it is not known.
-        severity: ``error`` if hardware could fail, ``warning`` if nobody knows, ``note`` if not.
+        severity: ``error`` if hardware could fail, ``warning`` if it might, ``note`` if not.
         text: the message.
         log: the name of the file that it stands in.
         line: and its line, from 1.

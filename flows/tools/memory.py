@@ -11,7 +11,7 @@ _SAID = re.compile(
     r"memory allocation of \d+ bytes failed|failed to (?:reserve|allocate|mmap)\b.*memory",
 )
 _TRAPPED = re.compile(r"thrown Wasm exception|wasm exception|out of bounds memory access")
-"""How a program in WebAssembly ends that gets no more memory: nobody catches its exception."""
+"""How a program in WebAssembly ends that gets no more memory: its exception is not caught."""
 
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the tool itself, or the shell around it
 

@@ -13,7 +13,7 @@ result. The rules:
 3. A pause within a request that is longer than the quiet time, which the board states, ends the
    request. It does not before half of that time.
 4. After any status but ``OK``, and after no reply, the host sends nothing for the quiet time. Then
-   the board listens again, whatever it received before.
+   the board listens again, regardless of what it received before.
 """
 
 import enum

@@ -28,7 +28,7 @@ def beat_layout(layout: InputLayout) -> data.StructLayout:
 
 
 def encode_logic(layer: FirstLayer, layout: InputLayout) -> Logic:
-    """Return what becomes of a whole frame that comes in one beat: comparisons, or bits kept."""
+    """Return the logic for a whole frame that comes in one beat: comparisons, or bits kept."""
     logic = Logic(f"{layer.name}_logic", layout.bus_bits)
     _encode(layer, logic)
     return logic

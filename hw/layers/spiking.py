@@ -149,7 +149,7 @@ def _add_reset(total: _Sum, spiked: Net, drop: int) -> None:
 
 
 def _add_number(total: _Sum, number: Sequence[Net], places: int, *, signed: bool) -> None:
-    """Add a number, shifted up by so many ``places``."""
+    """Add a number, shifted up by ``places`` places."""
     for place, net in enumerate(number):
         is_sign = signed and place == len(number) - 1
         total.add(net, (-1 if is_sign else 1) << (place + places))

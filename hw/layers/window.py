@@ -122,7 +122,7 @@ class Windows(LayerComponent):
             steps.eq(moves & (self.input.valid | ~waits)),
         ]
 
-        # First the pixel at hand, and those above it; then the window, which moves on by a column.
+        # First the current pixel and those above it; then the window, which moves on by a column.
         held, completes = Signal(), Signal()
         pixel = Signal(self._bits, reset_less=True)
         with m.If(moves):

@@ -20,7 +20,7 @@ class LayerComponent(wiring.Component):
 
     Parameters:
         name: the layer's name.
-        taken, yielded: shapes of a transfer of ``input`` and of ``output``; a number is so many
+        taken, yielded: shapes of a transfer of ``input`` and of ``output``; a number is that many
             bits.
         drops: whether it may drop frames, as a first layer does: then it has a port that says so.
 
@@ -67,7 +67,7 @@ class LayerComponent(wiring.Component):
 
 
 def position(m: Module, moves: Value, count: int) -> tuple[Signal, Value]:
-    """Return which of the ``count`` transfers of a frame is at hand, and whether it is the last.
+    """Return the index of the current one of ``count`` transfers, and whether it is the last.
 
     In a cycle in which it ``moves``, it goes on to the next, and from the last to the first.
     """

@@ -35,7 +35,7 @@ class Pipeline:
     """``steps`` that make a frame, one a cycle, then ``depth`` registers, at least one.
 
     All of it moves on whenever the last register is empty or its transfer is taken. In a cycle in
-    which the step at hand waits in vain, what moves on behind it is a gap. After a frame's last
+    which the current step waits in vain, a gap moves on behind it. After a frame's last
     step comes the first of the next.
     """
 
@@ -44,7 +44,7 @@ class Pipeline:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is one register, which blocks and starves nobody."""
+        """Whether it is a single register, which neither blocks nor starves its neighbours."""
         return self.depth == 1 and tuple(self.steps) == (PASS,)
 
 

@@ -1,4 +1,4 @@
-"""Labelled frames for training and testing, checked once, whatever they came from."""
+"""Labelled frames for training and testing, checked once, from any source."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ MAX_LABEL = 100
 _LAST_CODE = 0x10FFFF  # of Unicode
 
 TEST_SHARE = 5
-"""One frame in so many is for testing, where the data come without a split."""
+"""One frame in this many is for testing, where the data come without a split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class Dataset:
 
 
 def _square(features: int) -> Shape | None:
-    """Return the shape of a grey square image of so many pixels, if there is one."""
+    """Return the shape of a square grey image of that many pixels, if there is one."""
     side = math.isqrt(features)
     return (1, side, side) if side * side == features else None
 
@@ -94,7 +94,7 @@ def make_dataset(
         known: names of the features, and the shape of images.
         scale: bits to which features are scaled by the range of the training frames: each for
             itself, of an image all pixels of a channel alike.
-        least_bits: of a feature, whatever the largest is.
+        least_bits: least bits of a feature.
         progress: told of the scaling.
 
     Raises:

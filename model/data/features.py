@@ -112,7 +112,7 @@ def read_facts(facts: FeatureFacts, count: int) -> Features:
     if scale is not None:
         offset, step = np.array(scale["offset"], float), np.array(scale["step"], float)
         if not len(offset) == len(step) == count or (step <= 0).any():
-            raise ValueError(f"its scale is none of {count} features")
+            raise ValueError(f"its scale is not one of {count} features")
         if not 1 <= scale["bits"] <= 16:
             raise ValueError(f"its scale has {abbreviate(scale['bits'])} bits")
         made = Scale(scale["bits"], offset, step)

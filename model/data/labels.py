@@ -139,7 +139,7 @@ def _require_one_notation(
 def _require_classes(
     numbers: Iterable[Any], rows: int, whole: bool, where: str, many_classes: bool
 ) -> None:
-    """Raise ``BadInputError`` if so many different numbers are no classes."""
+    """Raise ``BadInputError`` if there are too many different numbers for classes."""
     count = len(list(numbers))
     rare = rows < ROWS_A_CLASS * count
     quantity = (count > FEW and rare) if whole else (count > FEW or rare)
@@ -152,7 +152,7 @@ def _require_classes(
 
 
 def _is_whole(label: str) -> bool:
-    """Whether a number, of whatever size, has no fraction."""
+    """Whether a number of any size is whole."""
     number = Decimal(label)
     return number == number.to_integral_value()
 

@@ -57,7 +57,7 @@ class DataOptions:
         return found
 
     def require(self, where: str, kind: str, *known: str) -> None:
-        """Raise ``BadInputError`` if an option is given but is none of those ``known`` here."""
+        """Raise ``BadInputError`` if an option is given that is not ``known`` here."""
         for name in self.given:
             if name not in known:
                 raise BadInputError(

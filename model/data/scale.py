@@ -70,7 +70,7 @@ def fit_scale(x_train: npt.NDArray[Any], bits: int, shared: int = 1) -> Scale:
     Args:
         x_train: finite numbers ``[N, features]`` below :data:`LARGEST`.
         bits: of a level, 1 or more.
-        shared: so many neighbouring features, such as the pixels of a channel, have one scale.
+        shared: how many neighbouring features, such as the pixels of a channel, share a scale.
     """
     groups = (-1, shared)
     low = x_train.min(axis=0).reshape(groups).min(axis=1).astype(np.float64)

@@ -154,7 +154,7 @@ class Network:
     def used_bits(self) -> IntArray:
         """Indices of the first layer's bits that the next one reads, ascending; all if none.
 
-        Integers are so many bits each, the low one first. Steps read nothing themselves, so the
+        An integer is ``width`` bits, the low one first. Steps read nothing themselves, so the
         layer after them counts.
         """
         every = self.values[self.encode.name]

@@ -1,7 +1,7 @@
 """What can be wrong with a chain of layers: one rule a function, each with what to do.
 
 Rules of one layer yield (what is wrong, what to do). A chain is walked first to last, and no
-further than a layer of which nobody can say what it yields.
+further than the first layer whose output is not known.
 """
 
 import re

@@ -23,7 +23,7 @@ class Heaviside(Block):
 
     ``bit = [scale * step * acc + bias >= 0]``: input ``[N, in]``, output ``[N, out]``, both bits
     when hard and in [0, 1] when smooth. ``scale`` is a constant that gives the sums of the first
-    latent weights a spread of about 1, whatever fan-in and inputs, and ``step`` the neurons' step
+    latent weights a spread of about 1 for any fan-in and inputs, and ``step`` the neurons' step
     sizes. With batch normalisation, use :class:`htaflow.model.nn.block.Hidden` on the same linear.
     """
 

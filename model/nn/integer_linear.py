@@ -23,7 +23,7 @@ WEIGHT_BITS = range(2, 9)
 """How many bits a weight may have: with 2 it is -1, 0 or 1."""
 
 CLIP = 2.0
-"""The last step ends at so many times the mean magnitude, where uniform weights end too."""
+"""The last step ends at this multiple of the mean magnitude, where uniform weights end, too."""
 
 
 class _Quantise(torch.autograd.Function):
@@ -84,7 +84,7 @@ class IntegerLinear(nn.Module):
 
     ``acc[n] = sum_i weight[n, i] * v[i]``: input ``[N, in_features]`` from 0 to ``high``, output
     ``[N, out_features]``; integers when the input is. Sparse with a ``fan_in``: each neuron keeps
-    so many weights, the largest in magnitude. Training starts with ``start_fan_in`` of them, and
+    that many weights, the largest in magnitude. Training starts with ``start_fan_in`` of them, and
     :meth:`anneal` narrows that. Raises ``ValueError`` for a size below 1 or bits outside 2 to 8.
     """
 

@@ -1,7 +1,7 @@
 """Folders that programs need, and the environment variables that name them.
 
 Containers and CI often have no home directory, or one that cannot be written, or a ``TMPDIR`` that
-is not there. Programs such as YoWASP's then fail in words that help nobody.
+is not there. Programs such as YoWASP's then fail with unhelpful messages.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""Arrays from ``.npz`` files, whatever these hold: read whole, or refused in one way."""
+"""Arrays from ``.npz`` files of any content: read whole, or refused in one way."""
 
 import math
 import struct
@@ -81,7 +81,7 @@ def _read(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
 
 
 def _require_sane(name: str, file: IO[bytes]) -> None:
-    """Raise ``ValueError`` if the header of an array claims what nobody means."""
+    """Raise ``ValueError`` if the header of an array claims an absurd size or type."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
         raise ValueError(f"'{name}' has a header of version {version}")

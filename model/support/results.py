@@ -437,7 +437,7 @@ def _not_plain(value: object) -> str | None:
             elif isinstance(item, str) and not _is_text(item):
                 return f"it holds {abbreviate(item)}, which is no text"
             elif isinstance(item, float) and not abs(item) <= _LARGEST:
-                return "it holds a number that is not finite, or as good as that"
+                return "it holds a number that is not finite, or too large"
             elif isinstance(item, int) and abs(item) >= 1 << 63:
                 return "it holds a number of more than 64 bits"
         if not inner:

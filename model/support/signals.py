@@ -15,7 +15,7 @@ def suppress_warnings() -> None:
 
 
 class TerminatedError(KeyboardInterrupt):
-    """The process was told to end; whatever handles Ctrl-C handles it."""
+    """The process was told to end. It is handled as Ctrl-C is."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

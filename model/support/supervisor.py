@@ -43,7 +43,7 @@ def main(number: int, command: list[str]) -> int:
     if terminated:  # before there was anybody to tell
         _signal(group, signal.SIGTERM)
     code = child.wait()
-    _signal(group, signal.SIGKILL)  # whatever it left running
+    _signal(group, signal.SIGKILL)  # what it left running
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the command's own is the one to look at
         with contextlib.suppress(OSError):  # SIGKILL has no handler to take away

@@ -117,7 +117,7 @@ class Recipe:
         coding: ``direct`` has the same bits in each step; ``rate`` compares features with other
             thresholds in each, which are pseudo-random: ``thresholds`` and ``encoding`` do not
             matter then.
-        feature_bits: with a number, features enter as unsigned integers of so many bits, and not by
+        feature_bits: with a number, features enter as unsigned integers of that many bits, not by
             comparison; ``thresholds`` and ``encoding`` do not matter then.
         head_bits: bits of the weights of ``scores``; without a number they are -1 and 1, of inputs
             that count as such.

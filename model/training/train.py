@@ -76,7 +76,7 @@ def train(
         progress: told one line an epoch, and what happens before and after.
 
     Returns:
-        What ``train.json`` holds; in it, ``recipe`` is the recipe if it is none of the zoo. In
+        What ``train.json`` holds; in it, ``recipe`` is the recipe if it is not one of the zoo. In
         ``accuracy``, ``float`` is the trained model's own forward pass (HTAF in smooth mode and of
         concepts, else the step) with the running averages of batch normalisation; ``hard`` is the
         step with statistics of all training frames; ``golden`` is the integer network. All are

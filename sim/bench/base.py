@@ -20,7 +20,7 @@ Handle = Any
 
 
 class TB:
-    """The bench around one design: its files, and what becomes of a run."""
+    """The bench around one design: its files, and the result of a run."""
 
     def __init__(self, dut: Handle, name: str) -> None:
         self.dut = dut
@@ -34,7 +34,7 @@ class TB:
 
     @property
     def frames(self) -> int:
-        """Number of frames at hand."""
+        """Number of frames."""
         return len(self.beats)
 
     @property

@@ -147,7 +147,7 @@ class Monitor:
 
 
 class DropMonitor:
-    """Watches ``dropped``: it is 1 so many ``cycles`` after each of ``drops``, and else 0."""
+    """Watches ``dropped``: it is 1 ``cycles`` cycles after each of ``drops``, and else 0."""
 
     def __init__(self, dut: Handle, drops: deque[int], cycles: int, rules: Rules) -> None:
         self._dropped = dut.dropped
@@ -169,8 +169,8 @@ class DropMonitor:
 class Probe:
     """Notes what a stage holds for one frame: the ``position``-th that leaves it.
 
-    A frame is so many ``transfers``; they are noted as one word, the first in its low bits, in the
-    cycle of the last.
+    A frame is ``transfers`` transfers; they are noted as one word, the first in its low bits, in
+    the cycle of the last.
     """
 
     def __init__(self, dut: Handle, path: str, position: int, transfers: int) -> None:

@@ -120,7 +120,7 @@ class SerialTB(TB):
         await self.wait(START_CYCLES)
 
     async def wait(self, cycles: float) -> None:
-        """Wait for so many cycles."""
+        """Wait for a number of cycles."""
         if cycles >= 1:
             await Timer(round(cycles) * PERIOD_NS, "ns")
 

@@ -1,4 +1,4 @@
-"""What a design computes of one frame, as one combinational netlist, whatever time it takes.
+"""What a design computes of one frame, as one combinational netlist, regardless of its cycles.
 
 It is put together from the very netlists that the design's parts are made of; what lies between
 them (shift registers, line buffers, counters) only moves bits, and so does it here. Two designs in

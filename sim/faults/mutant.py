@@ -94,7 +94,7 @@ def make(design: HardwareOptions, fault: Fault) -> Mutant:
 
 
 def draw(design: HardwareOptions, count: int, seed: int) -> list[Fault]:
-    """Draw ``count`` different faults, fewer if there are not so many, evenly over their kinds."""
+    """Draw ``count`` different faults, fewer if there are fewer, evenly over their kinds."""
     rng = np.random.default_rng(seed)
     core = design.core()
     in_network = network_faults.kinds(design.network)

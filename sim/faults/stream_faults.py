@@ -3,7 +3,7 @@
 """Parts of a core with a fault at their streams: what a bench must be able to tell from right ones.
 
 A tampered part wraps the right one, under its name and with its ports; what is wrong happens
-between the two. So it fits every part that Amaranth describes, whatever is inside it.
+between the two. So it fits every part that Amaranth describes.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from htaflow.sim.faults.layers import Surroundings, Transfers, transfers
 _Bit = TypeVar("_Bit")
 
 PERIOD = 8
-"""One beat in so many is dropped or doubled."""
+"""One beat in this many is dropped or doubled."""
 
 
 class Tampered(LayerComponent):
@@ -102,7 +102,7 @@ class StallIgnored(Tampered):
 
 
 class ValidIgnored(Tampered):
-    """It takes what nobody offers."""
+    """It takes what is not offered."""
 
     def tamper(self, m: Module) -> dict[str, Value]:
         """See :class:`Tampered`."""
@@ -110,7 +110,7 @@ class ValidIgnored(Tampered):
 
 
 class ValidFalls(Tampered):
-    """What it yields is withdrawn after a cycle in which nobody took it."""
+    """What it yields is withdrawn after a cycle in which it was not taken."""
 
     def tamper(self, m: Module) -> dict[str, Value]:
         """See :class:`Tampered`."""

@@ -15,7 +15,7 @@ def compare_numbers(
     back: Mapping[int, int] | None = None,
     care: Sequence[Edge] | None = None,
 ) -> set[int]:
-    """Note for each number, of so many bits, whether it is what is defined.
+    """Note for each number, of ``widths`` bits, whether it is as defined.
 
     ``back`` maps variables to input bits; ``care`` says for each number when it counts. Returns
     the numbers that are not.

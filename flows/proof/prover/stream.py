@@ -80,7 +80,7 @@ def follow(
 
 
 def without_unread(prover: Prover, bits: Sequence[Edge], proof: LayerProof) -> list[Edge]:
-    """Return the encoder's bits as they are proved: -1 in the place of those that nobody reads.
+    """Return the encoder's bits as they are proved: -1 in place of unread ones.
 
     An encoder of several beats keeps nothing for them.
     """

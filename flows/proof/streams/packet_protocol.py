@@ -291,7 +291,7 @@ class Exchange:
             yield set(self._values(self._after(held, watched, {**quiet, chance: 1})))
 
     def _codes(self, rest: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Return the codes of the state machine that it can get to, whatever comes in."""
+        """Return the codes of the state machine that it can reach, for any input."""
         found, waiting = {rest}, [rest]
         while waiting:
             code = waiting.pop()

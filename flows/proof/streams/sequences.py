@@ -1,7 +1,7 @@
 """Components that take or yield a frame in several transfers, followed cycle by cycle for all data.
 
 Their control depends on no data, so it can be followed as it is while the data stay variables: one
-run shows what becomes of every frame. Registers that hold data at a frame's beginning may hold
+run shows the fate of every frame. Registers that hold data at a frame's beginning may hold
 anything then; the others are back where they were at its end, which is checked, so that what a run
 shows of one frame holds for all. Shown are frames after a pause and frames on the heels of another,
 with nothing stalled; stalls are the subject of :mod:`htaflow.flows.proof.streams.streams`.
@@ -73,7 +73,7 @@ class Follower:
     def prove(
         self, frames: Sequence[Sequence[Transfer]], expected: Sequence[Sequence[Transfer]]
     ) -> list[tuple[int, int, Edge, Edge]]:
-        """Show what becomes of a few ``frames``, of different variables, one after another.
+        """Follow a few ``frames`` of different variables, one after another.
 
         Returns where that is not ``expected``: (transfer, bit, expected, what came), at most one of
         each transfer. Raises ``SequenceError`` if transfers are lost, doubled or never come.

@@ -15,7 +15,7 @@ from htaflow.hw.board.uart import Receiver, Transmitter
 from htaflow.hw.verilog import to_verilog
 
 LINE_DIVISOR = 8
-"""Cycles a bit: with so many a byte has arrived before the next one begins."""
+"""Cycles a bit, enough for a byte to arrive before the next one begins."""
 
 
 _MOST_CYCLES = 4096

@@ -136,7 +136,7 @@ def check_settings(configuration: Configuration) -> None:
         empty = " ".join(_EMPTY.get(kind, "") for kind in kinds).split()
         for bit in tile.unknown:
             if bit not in empty:
-                raise BadInputError(f"tile {tile.name}: nobody knows what bit {bit} does")
+                raise BadInputError(f"tile {tile.name}: the meaning of bit {bit} is not known")
 
 
 def _subject(tile: Tile) -> str:

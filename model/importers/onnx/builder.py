@@ -222,7 +222,7 @@ class Builder:
         nodes: for each layer, by name, the node of the graph that it is made from.
         taps: where tensors of the graph are, in order.
         edges: the exact thresholds of a layer, rounded to floats, ``[rows, levels]``.
-        node, tensor: the node at hand, and what it is fed.
+        node, tensor: the current node, and its input.
     """
 
     def __init__(self, features: int, bits: int, signed: bool) -> None:

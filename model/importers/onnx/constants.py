@@ -8,7 +8,7 @@ import numpy.typing as npt
 from htaflow.model.importers.onnx.tensor import Constant, Unsupported
 
 _MOST = 127
-"""A weight is so many times the smallest, at most, if nothing else says what its scale is."""
+"""The largest multiple of the smallest weight that counts as an integer."""
 
 
 def quantised(

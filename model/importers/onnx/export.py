@@ -95,7 +95,7 @@ class GraphWriter:
     Attributes:
         nodes, constants: so far.
         tensor: what the last node yields.
-        layer: the layer at hand, whose name nodes bear.
+        layer: the layer that is being written; nodes bear its name.
     """
 
     def __init__(self) -> None:

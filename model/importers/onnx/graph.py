@@ -74,7 +74,7 @@ def read_graph(path: Path) -> Graph:
         raise BadInputError(f"{path}: it has more than {MAX_BYTES} bytes; it is no small network")
     try:
         model = onnx.load(str(path))
-    except Exception as error:  # whatever protobuf and onnx raise
+    except Exception as error:  # protobuf and onnx raise many kinds
         raise BadInputError(
             f"{path}: it is truncated or not a valid ONNX file ({_first_line(error)}); export it "
             "again"

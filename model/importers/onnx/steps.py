@@ -48,7 +48,7 @@ class Step:
         raise NotImplementedError
 
     def forth(self, number: Fraction, channel: int) -> Fraction:
-        """Return what becomes of ``number``."""
+        """Return the result for ``number``."""
         raise NotImplementedError
 
     @property

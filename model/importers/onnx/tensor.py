@@ -23,7 +23,7 @@ class Unsupported(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Pool:
-    """A max pooling of an image of ``shape``, after so many ``steps``."""
+    """A max pooling of an image of ``shape``, after the first ``steps`` steps."""
 
     shape: tuple[int, ...]
     steps: int

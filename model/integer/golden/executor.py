@@ -4,7 +4,7 @@ It is the reference for everything downstream. Activations are kept as bit plane
 ``uint64`` words for each bit of a frame, 64 frames to a word; so a neuron of small fan-in costs a
 few word operations for 64 frames. Wide neurons, and those with weights beyond -1, 0 and 1, are
 matrix products instead, of small integers that a float holds exactly. What is more than bits is
-kept as numbers, a row a frame. The steps of a frame are executed like so many frames: the first of
+kept as numbers, a row a frame. The steps of a frame are executed as further frames: the first of
 all frames, padded to whole words, then the second.
 """
 
@@ -19,7 +19,7 @@ from htaflow.model.integer.golden.planes import as_rows, pack, padded
 from htaflow.model.integer.network import IntArray, Network, require_network
 from htaflow.model.support.errors import BadInputError, kind_of
 
-_BLOCK = 8192  # frames at once: bounds memory, whatever the number of frames
+_BLOCK = 8192  # frames at once, which bounds memory
 
 
 def run(network: Network, frames: npt.ArrayLike) -> dict[str, IntArray]:

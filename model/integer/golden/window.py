@@ -16,10 +16,10 @@ from htaflow.model.integer.layers.conv import Conv2d, Convolution
 from htaflow.model.integer.layers.window import MaxPool2d, SumPool2d, Windowed
 
 _WORDS = 1024
-"""Words of 64 frames at once: bounds memory, whatever the number of windows."""
+"""Words of 64 frames at once, which bounds memory."""
 
 _NUMBERS = 1 << 24
-"""Numbers in windows at once: bounds memory, whatever the number of frames."""
+"""Numbers in windows at once, which bounds memory."""
 
 _OnWindows = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """Windows ``[frames, windows, values of a window]`` to ``[frames, windows, channels]``."""

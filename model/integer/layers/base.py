@@ -18,7 +18,7 @@ MAX_VALUES = 1 << 22
 """Values of a layer in one frame, at most, all its steps together."""
 
 MAX_NUMBER_BITS = 32
-"""A number within a network has at most so many bits, two's complement."""
+"""Most bits of a number within a network, two's complement."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Values:
 
     @property
     def problem(self) -> tuple[str, str] | None:
-        """What is wrong, and what to do, if nobody could compute with so many or so large ones."""
+        """What is wrong, and what to do, if there are too many values, or too large ones."""
         if self.count * (self.steps or 1) > MAX_VALUES:
             return f"it yields {self}, more than {MAX_VALUES} values a frame", "make it smaller"
         if not fits(self.low, self.high):

@@ -20,7 +20,7 @@ from htaflow.model.integer.levels import level_problems, levels_of
 from htaflow.model.support.errors import abbreviate
 
 WEIGHT_BITS = 8
-"""Weights have at most so many bits, two's complement."""
+"""Most bits of a weight, two's complement."""
 
 
 @dataclass(frozen=True, eq=False)

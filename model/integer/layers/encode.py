@@ -1,4 +1,4 @@
-"""The first layer of an integer network: what becomes of a frame's features."""
+"""The first layer of an integer network, which takes a frame's features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

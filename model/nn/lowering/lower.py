@@ -16,7 +16,7 @@ from htaflow.model.nn.network import (
 )
 from htaflow.model.support.errors import BadInputError, MismatchError, kind_of
 
-_BLOCK = 512  # frames at once: bounds memory, whatever the number of frames
+_BLOCK = 512  # frames at once, which bounds memory
 
 
 def lower(model: BinaryNetwork, name: str) -> Network:
@@ -103,7 +103,7 @@ def _require_same_layers(model: BinaryNetwork, network: Network) -> None:
 
 
 def _require_shape(layer: str, values: torch.Tensor, expected: IntArray) -> None:
-    """Raise ``BadInputError`` if model and network yield so many values that they are not one."""
+    """Raise ``BadInputError`` if model and network yield different numbers of values."""
     if tuple(values.shape) != expected.shape:
         here, there = list(values.shape[1:]), list(expected.shape[1:])
         raise BadInputError(

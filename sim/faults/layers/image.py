@@ -1,4 +1,4 @@
-"""Images: what becomes of a frame's pixels on their way."""
+"""Images: how a frame's pixels move."""
 
 from htaflow.hw.layers.image import Deserialiser, Serialiser
 from htaflow.sim.faults.layers.transfers import (

@@ -1,4 +1,4 @@
-"""Time steps: what becomes of a frame's steps on their way."""
+"""Time steps: how a frame's steps move."""
 
 from htaflow.hw.layers.steps import StepAccumulator, StepPresenter
 from htaflow.hw.logic.netlist import Net

@@ -233,7 +233,7 @@ def test_a_wire_led_elsewhere_is_seen(everything, tmp_path):
         (r"\.device \S+", ".device LFE5U-26F", "there is no ECP5 called 'LFE5U-26F'; known: LFE5"),
         (r"\.device \S+", "", "names no device"),
         (r"\n\.tile", "\n.bram_init 0\n000\n\n.tile", "'.bram_init 0', which is not understood"),
-        (r"enum: CIB.J(\w+)MUX 0", r"unknown: F1B1", "nobody knows what bit F1B1 does"),
+        (r"enum: CIB.J(\w+)MUX 0", r"unknown: F1B1", "the meaning of bit F1B1 is not known"),
     ],
 )
 def test_what_is_not_understood_is_an_error(everything, before, after, message):

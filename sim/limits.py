@@ -1,8 +1,8 @@
 """How long a simulation may take before it counts as hung: as its work's size allows.
 
 A bench tells its progress by cycles, and ends by itself after a known number: while it does so it
-may take any time. What says nothing for long, a compiler or the simulator before the first cycle, may take
-longer the more Verilog there is.
+may take any time. What says nothing for long, a compiler or the simulator before the first cycle,
+may take longer the more Verilog there is.
 """
 
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ class Differ:
     def differ(self, ours: SignedBit, theirs: SignedBit, what: str | None) -> bool | None:
         """Return whether two bits differ for some values of the classes; ``None``: not decided.
 
-        With ``what`` it is a comparison that counts: it is noted if they do, or if that is not known.
+        With ``what`` the comparison counts: it is noted if they do, or if that is not known.
         """
         variables = {unit: place for place, unit in enumerate(self._turns(ours[:2], theirs[:2]))}
         bdd = Bdd(MOST_NODES)

